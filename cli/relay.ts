@@ -1,7 +1,7 @@
 import { assertOpenFiles, COORDINATOR_FILES } from '../base/limits.ts';
 import { indentContinuation } from '../base/text.ts';
 import { defineCommand, numberFlag, switchFlag, textFlag } from './flags.ts';
-import { onSignal } from './process.ts';
+import { onSignal, reportProblem } from './process.ts';
 import { joinFlags, placesOf, secondsOf } from './workers.ts';
 
 /** A relay between workers and their coordinator. */
@@ -32,6 +32,7 @@ export const relay = defineCommand({
     const { readServerKey, readAllowed } = await import('../proto/key-files.ts');
     const { createAuthenticator } = await import('../proto/authenticator.ts');
     const { startRelay } = await import('../relay/relay.ts');
+    const { exitCodeOf } = await import('../worker/trouble.ts');
     const log = (line: string) => console.error(indentContinuation(`relay: ${line}`));
     assertOpenFiles(COORDINATOR_FILES, 'a relay');
     const places = await placesOf(connect, key);
@@ -48,6 +49,9 @@ export const relay = defineCommand({
     log(`listening on ${started.address}, for the coordinator at ${connect}`);
     onSignal(() => started.leave());
     if (keys !== undefined) process.on('SIGHUP', () => started.rereadKeys(() => readAllowed(keys)));
-    await started.done;
+    await started.done.catch((error) => {
+      if (!reportProblem(error)) throw error;
+      process.exitCode = exitCodeOf(error);
+    });
   },
 });

@@ -1,15 +1,12 @@
 import { setImmediate } from 'node:timers/promises';
 import { yieldToEventLoop } from '../base/slices.ts';
 import { fold, type PartialSum } from '../model/tree.ts';
-import { prefixed, unprefixed } from '../proto/codec.ts';
-import type { FromCoordinator, WorkUnit } from '../proto/messages.ts';
-import { must } from '../proto/shapes.ts';
-import { checkRound, statesOf } from '../proto/tasks.ts';
+import { prefixed } from '../proto/codec.ts';
+import type { WorkUnit } from '../proto/messages.ts';
 import { nd, type Tensors, take } from '../proto/tensors.ts';
+import type { RoundMessage } from './accept-round.ts';
 import type { Context } from './context.ts';
 import { runTask } from './tasks/index.ts';
-
-export type RoundMessage = Extract<FromCoordinator, { type: 'round' }>;
 
 /** How long results are collected for one message, ms: a message costs more than a small result. */
 const COLLECT_MS = 20;
@@ -32,19 +29,6 @@ export interface ResultsReceiver {
   isOver(): boolean;
   /** Results: tensors of `units[i]` are named `i/…`. `seconds`: the time they took, by task. */
   done(units: WorkUnit[][], results: Tensors, seconds: Record<string, number>): void;
-}
-
-/** Stores the states that come with a round, then checks the round before any work. Throws Mismatch. */
-export function acceptRound({ states, layout }: Context, header: RoundMessage, tensors: Tensors): void {
-  for (const { name, version } of header.states) states.put(name, version, unprefixed(tensors, name));
-  for (const { name, version } of header.uses) states.check(name, version);
-  for (const task of header.tasks)
-    for (const state of statesOf(task))
-      must(
-        header.uses.some(({ name }) => name === state),
-        `${task.task} reads the state ${state}, which is not among those of the round`,
-      );
-  checkRound(layout, (name) => states.get(name), header);
 }
 
 /**

@@ -11,6 +11,7 @@ import {
 } from '../proto/messages.ts';
 import { Mismatch } from '../proto/shapes.ts';
 import type { Tensors } from '../proto/tensors.ts';
+import { acceptRound, type RoundMessage } from './accept-round.ts';
 import { createFetches, fileBlocks, folderProblem, openVisible, Superseded, servedBlocks } from './blocks.ts';
 import type { Backend } from './compute/backends/backend.ts';
 import {
@@ -21,7 +22,7 @@ import {
 } from './connection.ts';
 import { type Context, createContext } from './context.ts';
 import type { Meter } from './http.ts';
-import { acceptRound, type RoundMessage, runUnits } from './round.ts';
+import { runUnits } from './round.ts';
 import { createStates } from './states.ts';
 import { localTrouble } from './trouble.ts';
 
