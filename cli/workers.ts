@@ -21,7 +21,7 @@ import {
   switchFlag,
   textFlag,
 } from './flags.ts';
-import { onSignal } from './process.ts';
+import { onSignal, reportProblem } from './process.ts';
 
 /** The commands of workers that join a coordinator elsewhere, and of their keys. */
 
@@ -226,6 +226,7 @@ export const relay = defineCommand({
     const { createAuthenticator } = await import('../proto/authenticator.ts');
     const { startRelay } = await import('../relay/relay.ts');
     const { TASKS: tasks } = await import('../tasks/table.ts');
+    const { exitCodeOf } = await import('../worker/trouble.ts');
     const log = (line: string) => console.error(indentContinuation(`relay: ${line}`));
     assertOpenFiles(COORDINATOR_FILES, 'a relay');
     const places = await placesOf(connect, key);
@@ -242,6 +243,9 @@ export const relay = defineCommand({
     log(`listening on ${started.address}, for the coordinator at ${connect}`);
     onSignal(() => started.leave());
     if (keys !== undefined) process.on('SIGHUP', () => started.rereadKeys(() => readAllowed(keys)));
-    await started.done;
+    await started.done.catch((error) => {
+      if (!reportProblem(error)) throw error;
+      process.exitCode = exitCodeOf(error);
+    });
   },
 });

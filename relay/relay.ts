@@ -3,9 +3,16 @@ import { UserError } from '../base/user-error.ts';
 import { FailedEverywhere } from '../coordinator/rounds/scheduler.ts';
 import { type Server, type ServerOptions, startServer } from '../coordinator/rounds/server.ts';
 import type { Layout } from '../model/layout.ts';
-import { prefixed, unprefixed } from '../proto/codec.ts';
-import { type FromCoordinator, MOST_ABOUT, MOST_RELAYS, type WorkUnit } from '../proto/messages.ts';
+import { prefixed } from '../proto/codec.ts';
+import {
+  type FromCoordinator,
+  MOST_ABOUT,
+  MOST_RELAYS,
+  MOST_STATES,
+  type WorkUnit,
+} from '../proto/messages.ts';
 import type { Tensors } from '../proto/tensors.ts';
+import { acceptRound, type RoundMessage as Round } from '../worker/accept-round.ts';
 import { createFetches, Superseded } from '../worker/blocks.ts';
 import {
   addressesOf,
@@ -28,7 +35,6 @@ export interface RelayOptions extends ConnectionOptions, Pick<ServerOptions, 'bi
   heartbeatTimeout: number;
 }
 
-type Round = Extract<FromCoordinator, { type: 'round' }>;
 type Welcome = Extract<FromCoordinator, { type: 'welcome' }>;
 
 /** Requests for rows on their way to the coordinator, which takes no more of one connection. */
@@ -131,7 +137,7 @@ function openUplink(
   const { dispatcher } = server;
   const { name: backend, why } = server.backend()!;
   let size = sizeOf(present());
-  const { session } = options;
+  const { tasks, session } = options;
   let left: string | null = null;
   const about = {
     name: options.name.slice(0, MOST_ABOUT),
@@ -155,8 +161,7 @@ function openUplink(
   let layout = NO_ROWS;
   let hasFile = false;
   let term: number | null = null;
-  /** Of the states that the workers have or get. */
-  const versions = new Map<string, number>();
+  const states = publishedStates(dispatcher.publish);
   /** The round in progress, and the units of which the results have not been sent yet. */
   let current: { header: Round; units: Set<WorkUnit>; sampled: number[] } | null = null;
   let latest = 0;
@@ -184,7 +189,7 @@ function openUplink(
     }
     stop();
     fetches.drop();
-    versions.clear();
+    states.clear();
     latest = 0;
     ({ term, layout } = welcome);
     hasFile = Boolean(welcome.file);
@@ -199,18 +204,16 @@ function openUplink(
   }
 
   function begin(header: Round, tensors: Tensors): void {
-    for (const { name, version } of header.states) {
-      versions.set(name, version);
-      dispatcher.publish(name, unprefixed(tensors, name));
+    let rejected: unknown = null;
+    try {
+      acceptRound(tasks, { states, layout }, header, tensors);
+    } catch (error) {
+      rejected = error;
     }
     // Of a round that is over.
     if (header.round < latest || !header.units.length) return;
     latest = header.round;
-    const stale = header.uses.find(({ name, version }) => versions.get(name) !== version);
-    if (stale) {
-      failed(header, new Error(`the state ${stale.name} is of another version`));
-      return;
-    }
+    if (rejected) return void report(header, rejected);
     const sampled = current?.header.round === header.round ? current.sampled : [];
     for (const [i, { shard }] of header.units.entries())
       if (header.sampled) sampled[shard] = header.sampled[i];
@@ -273,16 +276,22 @@ function openUplink(
     };
   }
 
-  /** No worker here can compute a unit of the round: others may. */
-  function failed({ term, round, units: [unit] }: Round, error: unknown): void {
+  /** Says that a unit of the round cannot be computed here. What becomes of it is the coordinator's decision. */
+  function report({ term, round, units: [unit] }: Round, error: unknown): Promise<void> {
     const { message } = error as Error;
     const local = error instanceof FailedEverywhere;
     const mistake = error instanceof UserError && !local;
-    const sent = connection.send({
+    return connection.send({
       ...{ type: 'failure', term, round, unit, mistake, message: message.slice(0, 4000) },
       ...(local && { local }),
     });
-    if (!mistake) connection.end(error as Error, sent);
+  }
+
+  /** No worker here can compute a unit of the round: others may. */
+  function failed(header: Round, error: unknown): void {
+    const sent = report(header, error);
+    if (!(error instanceof UserError) || error instanceof FailedEverywhere)
+      connection.end(error as Error, sent);
   }
 
   const take = limited(MOST_FETCHES);
@@ -315,6 +324,28 @@ function openUplink(
       connection.goodbye();
       connection.endInSilence();
     },
+  };
+}
+
+/** The newest states that came, which `publish` makes those of the next round. */
+function publishedStates(publish: (name: string, tensors: Tensors) => void) {
+  const states = new Map<string, { version: number; tensors: Tensors }>();
+  const entry = (name: string) => {
+    const state = states.get(name);
+    if (!state) throw new Error(`state ${name} was never sent`);
+    return state;
+  };
+  return {
+    put(name: string, version: number, tensors: Tensors): void {
+      if (!states.has(name) && states.size >= MOST_STATES) throw new Error(`more than ${MOST_STATES} states`);
+      states.set(name, { version, tensors });
+      publish(name, tensors);
+    },
+    get: (name: string) => entry(name).tensors,
+    check(name: string, version: number): void {
+      if (entry(name).version !== version) throw new Error(`the state ${name} is of another version`);
+    },
+    clear: () => states.clear(),
   };
 }
 

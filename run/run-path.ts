@@ -152,11 +152,25 @@ function ownNameOf(run: string, file: string): string | undefined {
   });
 }
 
-/** UserError if one of these output files is one of the run's own. */
+/** The files that the run has read, as its run.json names them; none where that cannot be read. */
+function inputsOf(run: string): string[] {
+  try {
+    const { config } = readRunJson(run) as { config: Partial<Record<string, unknown>> };
+    return [config.data, config.labels, config.texts].filter((path) => typeof path === 'string');
+  } catch {
+    return [];
+  }
+}
+
+/** UserError if one of these output files is one of the run's own, or one that it has read. */
 export function assertNotOfRun(run: string, outputs: FilesByFlag): void {
-  for (const [flag, path] of Object.entries(outputs))
+  const read = inputsOf(run).map(realPath);
+  for (const [flag, path] of Object.entries(outputs)) {
     if (path && ownNameOf(run, path))
       throw new UserError(`${flag} ${path} is one of the run's own files; choose another path`);
+    if (path && read.includes(realPath(path)))
+      throw new UserError(`${flag} ${path} is a file that the run has read; choose another path`);
+  }
 }
 
 /**

@@ -2,15 +2,13 @@ import { setImmediate } from 'node:timers/promises';
 import { yieldToEventLoop } from '../base/slices.ts';
 import type { Layout } from '../model/layout.ts';
 import { fold, type PartialSum } from '../model/tree.ts';
-import { prefixed, unprefixed } from '../proto/codec.ts';
-import type { FromCoordinator, WorkUnit } from '../proto/messages.ts';
-import { must } from '../proto/shapes.ts';
+import { prefixed } from '../proto/codec.ts';
+import type { WorkUnit } from '../proto/messages.ts';
 import type { AnyTask, TaskTable } from '../proto/tasks.ts';
 import { nd, type Tensors, take } from '../proto/tensors.ts';
+import type { RoundMessage, RoundStates } from './accept-round.ts';
 import type { ReadBlocks } from './blocks.ts';
 import type { Backend } from './compute/backends/backend.ts';
-
-export type RoundMessage = Extract<FromCoordinator, { type: 'round' }>;
 
 /** What a worker has for its tasks. */
 export interface TaskInputs {
@@ -29,12 +27,7 @@ export interface TaskInputs {
 export interface TaskContext {
   layout: Layout;
   /** Those that the coordinator last sent. */
-  states: {
-    put(name: string, version: number, tensors: Tensors): void;
-    get(name: string): Tensors;
-    /** Throws unless the state has this version. */
-    check(name: string, version: number): void;
-  };
+  states: RoundStates;
   run(task: AnyTask, unit: WorkUnit): Promise<Tensors>;
   /** Rows read from the source since the last call. */
   rowsRead(): number;
@@ -69,24 +62,6 @@ export interface ResultsReceiver {
   isOver(): boolean;
   /** Results: tensors of `units[i]` are named `i/…`. `seconds`: the time they took, by task. */
   done(units: WorkUnit[][], results: Tensors, seconds: Record<string, number>): void;
-}
-
-/** Stores the states that come with a round, then checks the round before any work. Throws Mismatch. */
-export function acceptRound(
-  { statesOf, checkRound }: TaskTable,
-  { states, layout }: TaskContext,
-  header: RoundMessage,
-  tensors: Tensors,
-): void {
-  for (const { name, version } of header.states) states.put(name, version, unprefixed(tensors, name));
-  for (const { name, version } of header.uses) states.check(name, version);
-  for (const task of header.tasks)
-    for (const state of statesOf(task))
-      must(
-        header.uses.some(({ name }) => name === state),
-        `${task.task} reads the state ${state}, which is not among those of the round`,
-      );
-  checkRound(layout, (name) => states.get(name), header);
 }
 
 /**

@@ -11,6 +11,7 @@ import {
 } from '../proto/messages.ts';
 import { Mismatch } from '../proto/shapes.ts';
 import type { Tensors } from '../proto/tensors.ts';
+import { acceptRound, type RoundMessage } from './accept-round.ts';
 import { createFetches, fileBlocks, folderProblem, openVisible, Superseded, servedBlocks } from './blocks.ts';
 import type { Backend } from './compute/backends/backend.ts';
 import {
@@ -20,7 +21,7 @@ import {
   type WorkerDescription,
 } from './connection.ts';
 import type { Meter } from './http.ts';
-import { acceptRound, type Computation, type RoundMessage, runUnits, type TaskContext } from './round.ts';
+import { type Computation, runUnits, type TaskContext } from './round.ts';
 import { localTrouble } from './trouble.ts';
 
 /** A worker process: joins, runs the units of each round in order, sends results. How it is connected, connection.ts knows; what a task computes, tasks/. */

@@ -1,6 +1,6 @@
 import { existsSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { attempted, makeFolder, statusOf, writeFile } from '../../base/files.ts';
+import { attempted, makeFolder, readFully, statusOf, withFile, writeFile } from '../../base/files.ts';
 import { UserError } from '../../base/user-error.ts';
 import { kChart, lossChart } from '../drawing/charts.ts';
 import { nodeNames } from '../drawing/cluster-details.ts';
@@ -13,6 +13,7 @@ import { exemplarPicture } from './exemplars.ts';
 import { type CaptionedPicture, type ReportContents, reportPage } from './page.ts';
 import { pngOf } from './png.ts';
 
+const REPORT = 'report.html';
 const NAMES = [
   'clusters',
   'clusters-dark',
@@ -52,7 +53,7 @@ export async function drawReport(folder: string, contents: ReportContents, befor
     drawn.push({ ...picture, pixels });
   }
   // First: should the rest fail, the folder is known as that of a report, and can be used again.
-  await put('report.html', reportPage(contents, drawn, false));
+  await put(REPORT, reportPage(contents, drawn, false));
   const writing: Promise<unknown>[] = drawn.flatMap(({ name, svg, pixels }) => [
     pixels.then((content) => put(`${name}.png`, content)),
     put(`${name}.svg`, svg),
@@ -67,18 +68,32 @@ export async function drawReport(folder: string, contents: ReportContents, befor
   );
   if (failed) throw (failed as PromiseRejectedResult).reason;
   const { notes, withoutPoints } = contents;
-  return { path: join(folder, 'report.html'), pictures, notes, withoutPoints };
+  return { path: join(folder, REPORT), pictures, notes, withoutPoints };
 }
 
 const filesOf = (name: string) => ['svg', 'png'].map((extension) => `${name}.${extension}`);
 
-/** UserError if the folder has pictures that are not from a report: they would be overwritten. */
+/** Bytes of a report within which its title is, which ends so in all versions. */
+const HEAD_BYTES = 1 << 14;
+const TITLE_END = ' · dpmesh</title>';
+
+function isReport(path: string): boolean {
+  if (!existsSync(path)) return false;
+  return withFile(path, (file) => {
+    const head = Buffer.alloc(Math.min(file.size, HEAD_BYTES));
+    readFully(file, head, 0);
+    return head.includes(TITLE_END);
+  });
+}
+
+/** UserError if the folder has files that are not from a report, but have names of its files: they would be overwritten or removed. */
 export function assertReportFolder(folder: string): void {
   const stat = statusOf(folder);
   if (stat && !stat.isDirectory())
     throw new UserError(`--out ${folder} is a file, not a folder: name the folder for the pictures`);
-  if (existsSync(join(folder, 'report.html'))) return;
-  const foreign = NAMES.flatMap(filesOf).find((name) => existsSync(join(folder, name)));
+  if (isReport(join(folder, REPORT))) return;
+  const own = [REPORT, ...[...NAMES, ...EARLIER].flatMap(filesOf)];
+  const foreign = own.find((name) => existsSync(join(folder, name)));
   if (foreign)
     throw new UserError(`--out ${folder} has a ${foreign} that is not of a report: choose another folder`);
 }

@@ -109,6 +109,17 @@ describe('a report', { concurrency: 2 }, () => {
     drawn(await plot(run, '--out', path('again')), ALL);
     mkdirSync(path('theirs'));
     writeFileSync(path('theirs/k.png'), 'mine');
+    // Of another program, and a picture of its own that reports of earlier versions had.
+    for (const [folder, name] of [
+      ['others', 'report.html'],
+      ['earlier', 'confusion.png'],
+    ]) {
+      mkdirSync(path(folder));
+      writeFileSync(path(`${folder}/${name}`), '<title>Results</title>');
+      const says = `has a ${name} that is not of a report`;
+      refused(await plot(run, '--out', path(folder)), new RegExp(says.replaceAll('.', '\\.')));
+      assert.deepEqual(readdirSync(path(folder)), [name]);
+    }
     for (const [out, says] of [
       ['theirs', /^dpmesh: --out .* has a k\.png that is not of a report/],
       ['theirs/k.png', /^dpmesh: --out .* is a file, not a folder/],

@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { decode, encode } from '../../proto/codec.ts';
-import { fromWorker } from '../../proto/messages.ts';
+import { type FromCoordinator, fromWorker } from '../../proto/messages.ts';
 import { bindRouter, type RouterSocket } from '../../proto/sockets.ts';
 import { startRelay } from '../../relay/relay.ts';
 import { TASKS } from '../../tasks/table.ts';
@@ -30,7 +30,7 @@ async function relayOf(refusal: Refusal) {
       name: 'relay',
       log() {},
     },
-    ...{ reconnectFor: 10_000, heartbeatTimeout: 5000 },
+    ...{ tasks: TASKS, reconnectFor: 10_000, heartbeatTimeout: 5000 },
   });
   return { relay, heard, close: () => coordinator.close() };
 }
@@ -82,7 +82,7 @@ test('a coordinator that is started again hears how many workers it has by then'
       name: 'relay',
       log() {},
     },
-    ...{ reconnectFor: 10_000, heartbeatTimeout: 5000 },
+    ...{ tasks: TASKS, reconnectFor: 10_000, heartbeatTimeout: 5000 },
   });
   const workers = [workerOf(relay.address, 'wasm/1')];
   while (!heard.length) await sleep(10);
@@ -90,4 +90,39 @@ test('a coordinator that is started again hears how many workers it has by then'
   await relay.done;
   assert.deepEqual(heard, [1, 2, 2]);
   await Promise.all([...workers.map(({ done }) => done), coordinator.close()]);
+});
+
+test('a round that does not fit its states is refused, and the relay stays', async () => {
+  const layout = { rows: 8, dim: 1, shards: 1, blockRows: 8, seed: '0' };
+  const round = {
+    ...{ type: 'round' as const, term: 1, tasks: [], units: [{ shard: 0, from: 0, to: 0 }], sum: false },
+    ...{ uses: [], states: [] },
+  };
+  const rounds: FromCoordinator[] = [
+    { ...round, round: 1, uses: [{ name: 'net', version: 1 }] },
+    { ...round, round: 2, tasks: [{ task: 'statistics', diagonal: false, block: 16 }] },
+    { ...round, round: 3, units: [{ shard: 7, from: 0, to: 0 }] },
+    { ...round, round: 4, sampled: [] },
+  ];
+  const failures: string[] = [];
+  const coordinator: RouterSocket = await bindRouter('tcp://127.0.0.1:*', (peer, frames) => {
+    const message = decode(fromWorker, frames).header;
+    const send = (message: FromCoordinator) => void coordinator.send(peer, encode(message));
+    if (message.type === 'hello') send({ type: 'welcome', worker: 'w1', term: 1, file: null, layout });
+    else if (message.type === 'failure') failures.push(message.message);
+    else return;
+    send(rounds[failures.length] ?? { type: 'stop' });
+  });
+  const relay = await startRelay({
+    ...{ places: [{ connect: coordinator.address }], bind: 'tcp://127.0.0.1:*', name: 'relay', log() {} },
+    ...{ tasks: TASKS, reconnectFor: 10_000, heartbeatTimeout: 5000 },
+  });
+  const worker = workerOf(relay.address, 'wasm/1');
+  await Promise.all([relay.done, worker.done]).finally(coordinator.close);
+  assert.deepEqual(failures, [
+    'state net was never sent',
+    'statistics reads the state transform, which is not among those of the round',
+    'there is no such unit',
+    'it has the rows of other samples than those of its units',
+  ]);
 });

@@ -5,6 +5,7 @@ import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { before, describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { bindRouter, type RouterSocket } from '../../proto/sockets.ts';
 import {
   assertNoneLeft,
   dpmesh,
@@ -272,4 +273,20 @@ describe('dpmesh relay refuses', () => {
       assert.ok(stderr.includes(says), stderr);
     }
   });
+});
+
+test('a relay that cannot read a message leaves with the exit code of a worker that does: another start may help', async () => {
+  const coordinator: RouterSocket = await bindRouter('tcp://127.0.0.1:*', (peer) => {
+    void coordinator.send(peer, [Buffer.of(0xc1)]);
+  });
+  const relay = await startRelay(coordinator.address, 'relay');
+  const worker = workerOf(relay.bind, 'w');
+  try {
+    const { code, stderr } = await relay.running.ended;
+    assert.match(stderr, /dpmesh: cannot read a message of the coordinator/);
+    assert.equal(code, 1, stderr);
+  } finally {
+    await worker.killAll();
+    await coordinator.close();
+  }
 });

@@ -13,7 +13,7 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { basename, join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { after, beforeEach, describe, test } from 'node:test';
 import { draftOf, isDraft, startOf } from '../../base/drafts.ts';
 import { UserError } from '../../base/user-error.ts';
@@ -23,7 +23,7 @@ import { createEventLog } from '../../run/event-log.ts';
 import { openDefaultRunDirectory, openRunDirectory, reopenRunDirectory } from '../../run/run-directory.ts';
 import { MOST_RUN_JSON } from '../../run/run-files.ts';
 import { Displaced } from '../../run/run-lock.ts';
-import { defaultRunPath } from '../../run/run-path.ts';
+import { assertNotOfRun, defaultRunPath } from '../../run/run-path.ts';
 
 const home = mkdtempSync(join(tmpdir(), 'dpmesh-run-directory-'));
 after(() => rmSync(home, { recursive: true }));
@@ -210,6 +210,23 @@ describe('openRunDirectory', () => {
     await (await openRunDirectory(path, { force: true })).create({});
     assert.deepEqual(readdirSync(other), ['precious']);
     assert.equal(existsSync(join(path, 'model')), false);
+  });
+
+  test('neither its own files nor those that it has read are outputs', () => {
+    mkdirSync(path, { recursive: true });
+    const [data, texts] = ['x.csv', 'texts.txt'].map((name) => join(dirname(path), name));
+    writeFileSync(join(path, 'run.json'), JSON.stringify({ config: { data, labels: null, texts } }));
+    symlinkSync(data, join(path, 'alias'));
+    writeFileSync(data, '1');
+    for (const [out, says] of [
+      [join(path, 'labels.npy'), /--out .* is one of the run's own files/],
+      [data, /--out .* is a file that the run has read; choose another path/],
+      [join(path, 'alias'), /has read/],
+      [texts, /has read/],
+    ] as const)
+      assert.throws(() => assertNotOfRun(path, { '--out': out }), says);
+    assertNotOfRun(path, { '--out': join(path, 'other.npy'), '--soft': undefined });
+    assertNotOfRun(join(path, 'nowhere'), { '--out': data });
   });
 
   test('with --force removes nothing from a directory without a run, and none of the run’s inputs', async () => {
