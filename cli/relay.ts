@@ -28,6 +28,7 @@ export const relay = defineCommand({
     ['launch --gpus all --connect tcp://127.0.0.1:5556', 'workers of a relay'],
   ],
   async handler({ connect, bind, key, keys, insecure, name, reconnectFor, heartbeatTimeout }) {
+    const { cannotListen } = await import('../base/bind-problem.ts');
     const { checkedBind } = await import('../library/workers.ts');
     const { readServerKey, readAllowed } = await import('../proto/key-files.ts');
     const { createAuthenticator } = await import('../proto/authenticator.ts');
@@ -45,6 +46,8 @@ export const relay = defineCommand({
         keys === undefined
           ? undefined
           : createAuthenticator(readServerKey(keys).secret, readAllowed(keys), log),
+    }).catch((error) => {
+      throw cannotListen(bind, error);
     });
     log(`listening on ${started.address}, for the coordinator at ${connect}`);
     onSignal(() => started.leave());
