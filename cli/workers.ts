@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs';
 import { resolve } from 'node:path';
-import { parseBindAddress } from '../base/address.ts';
+import { cannotListen, parseBindAddress } from '../base/address.ts';
 import { statusOf } from '../base/files.ts';
 import { assertOpenFiles, COORDINATOR_FILES } from '../base/limits.ts';
 import { dpmeshVersion } from '../base/package.ts';
@@ -239,6 +239,8 @@ export const relay = defineCommand({
         keys === undefined
           ? undefined
           : createAuthenticator(readServerKey(keys).secret, readAllowed(keys), log),
+    }).catch((error) => {
+      throw cannotListen(bind, error);
     });
     log(`listening on ${started.address}, for the coordinator at ${connect}`);
     onSignal(() => started.leave());

@@ -1,11 +1,11 @@
 import { randomBytes } from 'node:crypto';
 import { dirname } from 'node:path';
+import { cannotListen } from '../base/address.ts';
 import type { Disposers } from '../base/disposers.ts';
 import { realPath } from '../base/files.ts';
 import { keepSpareDescriptors } from '../base/limits.ts';
 import { dpmeshVersion } from '../base/package.ts';
 import { oneLine } from '../base/text.ts';
-import { UserError } from '../base/user-error.ts';
 import type { DataCheck } from '../coordinator/fit/data-check.ts';
 import {
   assertNotAmong,
@@ -376,15 +376,7 @@ async function listenForWorkers(
     mixed,
     heartbeatTimeout: heartbeatTimeout * 1000,
     ...rest,
-  }).catch((error: NodeJS.ErrnoException) => {
-    if (error.code === 'EADDRINUSE')
-      throw new UserError(`--bind ${bind}: the port is in use; choose another, or * for any free port`);
-    if (error.code === 'EACCES')
-      throw new UserError(`--bind ${bind}: this user may not listen on this port; choose one above 1023`);
-    if (error.errno === undefined) throw error;
-    // A name that is not known, too, and a family of addresses; for some of these libzmq has odd errors.
-    throw new UserError(
-      `--bind ${bind}: this machine has no such address (${error.code}); use one of its own`,
-    );
+  }).catch((error) => {
+    throw cannotListen(bind, error);
   });
 }

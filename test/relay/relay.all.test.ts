@@ -260,6 +260,21 @@ describe('dpmesh relay refuses', () => {
     }
   });
 
+  test('a port that is in use, and an address of another machine', async () => {
+    const { bind, running } = await startRelay('tcp://127.0.0.1:1', 'first');
+    for (const [at, says] of [
+      [bind, `dpmesh: --bind ${bind}: the port is in use; choose another, or * for any free port`],
+      ['tcp://192.0.2.1:5556', 'dpmesh: --bind tcp://192.0.2.1:5556: this machine has no such address'],
+    ]) {
+      const flags = ['--connect', 'tcp://127.0.0.1:1', '--bind', at, '--insecure'];
+      const { code, stderr } = await dpmesh(['relay', ...flags]);
+      assert.equal(code, 2, stderr);
+      assert.ok(stderr.includes(says), stderr);
+      assert.doesNotMatch(stderr, /\n +at /);
+    }
+    await running.killAll();
+  });
+
   test('addresses that are none, or open without keys', async () => {
     for (const [flags, says] of [
       [['--connect', 'here'], '--connect here must look like'],
