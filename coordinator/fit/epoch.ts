@@ -1,6 +1,6 @@
 import { UserError } from '../../base/user-error.ts';
 import { roundingAmplification } from '../../model/gaussian/estep.ts';
-import { learnedPrior, learnsNu, type Niw, priorOfClusters } from '../../model/gaussian/niw.ts';
+import { learnedPrior, learnsNu } from '../../model/gaussian/niw.ts';
 import { type Mixture, mStep } from '../../model/mixture.ts';
 import {
   adamStep,
@@ -19,9 +19,9 @@ import { byCluster, type Partition } from '../../tasks/cells/ask.ts';
 import type { Task } from '../../tasks/table.ts';
 import { type ResultArrays, rowsTensor } from '../rounds/sums.ts';
 import { pcaSplit } from './halves.ts';
+import { learnsPrior, relearnedPrior } from './prior.ts';
 import { isPhiLong, publishNet, publishParts, publishSubs } from './publish.ts';
 import { runBy, type Target, type TrainingRun } from './run-context.ts';
-import { tempering } from './sample.ts';
 
 /** Limits on a block of rows: the bytes of its features Φ, and rows that fit the L2 cache. */
 const PHI_BYTES = 32 << 20;
@@ -168,23 +168,6 @@ const SAME_SCALE = 1e-2;
 /** The share of the rows that have moved from one cluster to another, at least. */
 const shareMoved = (before: Mixture, after: Mixture): number =>
   after.weights.reduce((sum, weight, k) => sum + Math.abs(weight - before.weights[k]), 0) / 2;
-
-/** The prior learned from clusters, given by their statistics. */
-export const relearnedPrior = (
-  run: TrainingRun,
-  state: State,
-  clusters: Float64Array[],
-  among = state.prior.alike,
-): Niw =>
-  priorOfClusters(state.prior, run.config.priorScale, clusters, run.covariance, tempering(run, state), among);
-
-/**
- * Ψ is learned in the epochs before a split step only, so that a split and the merges that follow it are judged under the same
- * prior.
- */
-function learnsPrior({ config }: TrainingRun, { steps }: State): boolean {
-  return config.priorScaleChoice === 'learned' && nextChange(steps) === 'split';
-}
 
 /** Returns `value`. UserError if it is not finite: too large a learning rate overflows float32. */
 function assertFinite(value: number, { epoch }: State, flag: string, rate: number): number {

@@ -6,13 +6,13 @@ import { hasStalled, wasExhaustive } from '../../../model/schedule.ts';
 import type { Parts, State } from '../../../model/state.ts';
 import { mostClusters, mostParts, withinLimit } from '../../../tasks/capacity.ts';
 import type { Partition, Rounds } from '../../../tasks/cells/ask.ts';
-import { relearnedPrior } from '../epoch.ts';
 import { type Metric, subCentres, totalOf } from '../halves.ts';
+import { relearnedPrior } from '../prior.ts';
 import { publishSubs } from '../publish.ts';
 import type { TrainingRun } from '../run-context.ts';
 import { tempering } from '../sample.ts';
 import { emitProposal } from '../train.ts';
-import { applyChange, type NextCluster } from './merge.ts';
+import { applyChange, type NextCluster } from './change.ts';
 import {
   ANOTHER_SHAPE,
   type ClusterRows,
