@@ -82,3 +82,25 @@ export async function environment(base: string, version: string, packages: strin
   }
   return join(home, 'bin/python');
 }
+
+/** What all tests need; the other versions need numpy alone. */
+const ALL = [
+  ...['numpy==2.4.6', 'pandas==3.1.1', 'pyarrow==26.0.1', 'scikit-learn==1.9.1', 'mypy==2.4.1'],
+  ...['hatchling==1.33.0', 'nbclient==0.11.0', 'ipykernel==7.4.0'],
+  ...['onnx==1.23.2', 'onnxruntime==1.32.0', 'ray[default]==2.60.0'],
+];
+/** AnnData does not go with the pandas above. */
+export const CELLS = ['numpy==2.4.6', 'pandas==2.3.3', 'scipy==1.17.1', 'anndata==0.12.19'];
+/** There are none of these for Python 3.10: there the last ones that there are. */
+export const packagesFor = (version: string, packages = ALL) =>
+  version === '3.10' ? packages.map((name) => name.split('==')[0]) : packages;
+
+/** Test files that take minutes, each by a test file of its own. */
+export const APART = ['test_ray.py', 'test_scikit_learn.py'];
+
+/** Runs a test file of the client. */
+export async function assertPassed(path: string, name: string): Promise<void> {
+  const printed = await python(path, '-m', 'unittest', name);
+  assert.match(printed, /^Ran [1-9]\d* tests? /m);
+  assert.match(printed, /^OK$/m, printed);
+}
