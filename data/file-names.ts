@@ -1,6 +1,6 @@
-import { lstatSync, readdirSync } from 'node:fs';
-import { join } from 'node:path';
-import { attempted, statusOf } from '../base/files.ts';
+import { existsSync, lstatSync, readdirSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { attempted, realPath, statusOf } from '../base/files.ts';
 import { type OnNotUtf8, readableNames } from '../base/names.ts';
 import { UserError } from '../base/user-error.ts';
 
@@ -86,6 +86,13 @@ function below(folder: string, [name, ...rest]: string[], refuse?: OnNotUtf8): s
   if (!isDeep) return found.flatMap((path) => below(path, rest, refuse));
   const deeper = found.filter(isOwnFolder).flatMap((path) => below(path, [name, ...rest], refuse));
   return [...below(folder, rest.length ? rest : ['*'], refuse), ...deeper];
+}
+
+/** Is this one of the files of `data`: that file, or one in that folder or of that pattern? */
+export function isFileOf(data: string, file: string): boolean {
+  const real = realPath(file);
+  if (isPattern(data)) return filesLike(data, () => {}).some((own) => realPath(own) === real);
+  return real === realPath(data) || (existsSync(real) && dirname(real) === realPath(data));
 }
 
 /** No link, which may lead in circles. */

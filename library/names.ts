@@ -127,7 +127,7 @@ export function givenModel({
 
 /** With the key of the environment. UserError if the address is none. */
 export const endpointOf = (nameWith: string, nameModel: string): Endpoint =>
-  endpointAt(nameWith, nameModel, process.env.OPENAI_API_KEY || null);
+  endpointAt(nameWith, nameModel, process.env.OPENAI_API_KEY?.trim() || null);
 
 /** Asks the model and draws the report again. `run`: an absolute path. */
 export async function namedByModel(

@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { assertDistinctFiles, createAtomicFile } from '../base/files.ts';
 import { UserError } from '../base/user-error.ts';
+import { isFileOf } from '../data/file-names.ts';
 import { formatOf } from '../data/open.ts';
 import { countFlags } from '../data/outlier-bounds.ts';
 import { namesOfRows } from '../data/texts/row-names.ts';
@@ -128,6 +129,9 @@ export async function predict(options: PredictOptions): Promise<Prediction> {
     readTrainedModel(folder);
     if (typeof rowsAt === 'string') formatOf(rowsAt);
     assertDistinctFiles(outputs, { '--data': typeof data === 'string' ? data : undefined });
+    for (const [flag, path] of Object.entries(outputs))
+      if (path && typeof data === 'string' && isFileOf(data, path))
+        throw new UserError(`${flag} ${path} is one of the files of --data ${data}; choose another path`);
     assertNotOfRun(run, outputs);
     assertWritable(outputs, force);
     const format = out === undefined ? null : labelFormatOf(out);

@@ -1,4 +1,5 @@
 import { existsSync } from 'node:fs';
+import { realPath } from '../base/files.ts';
 import { dpmeshVersion } from '../base/package.ts';
 import { withoutEnd } from '../base/text.ts';
 import { UserError } from '../base/user-error.ts';
@@ -45,6 +46,10 @@ export function update(options: UpdateOptions): Run {
     if (inPlace && options.out !== undefined)
       throw new UserError(
         '--in-place and --out exclude each other: the one replaces the run, the other leaves it',
+      );
+    if (options.out !== undefined && realPath(options.out) === realPath(path))
+      throw new UserError(
+        `--out ${options.out} is the run that is updated, which would be removed before its update is there; --in-place replaces it once that is complete`,
       );
     const { replaceable } = await import('../run/in-place.ts');
     const { readStream, trainedEncoder } = await import('../run/stream-files.ts');

@@ -4,6 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import pMap from 'p-map';
 import pRetry, { AbortError } from 'p-retry';
 import * as z from 'zod/mini';
+import { assertSecret } from '../base/address.ts';
 import { attempted, readWhole } from '../base/files.ts';
 import { MOST_LIST_BYTES } from '../base/limits.ts';
 import { list } from '../base/schema.ts';
@@ -63,6 +64,8 @@ export function endpointAt(base: string, model: string, key: string | null): End
     throw new UserError(
       `${flag}: OPENAI_API_KEY would be sent unencrypted to another machine; use https, or unset it for an endpoint without a key`,
     );
+  // An error of `fetch` would have it.
+  if (key !== null) assertSecret('OPENAI_API_KEY', key);
   const path = withoutEnd(url.pathname, /\//);
   url.pathname = path.endsWith('/chat/completions') ? path : `${path || '/v1'}/chat/completions`;
   return { url: url.href, model, key };

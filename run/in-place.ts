@@ -6,7 +6,7 @@ import { UserError } from '../base/user-error.ts';
 import { besideOf, displacedRuns } from './finished-run.ts';
 import { readRunJson } from './run-files.ts';
 import { displacedRun, holdDirectory, leadsTo } from './run-lock.ts';
-import { isUnfinished } from './run-path.ts';
+import { isUnfinished, RUN_FILES } from './run-path.ts';
 
 /**
  * An update in place: it is made in `<run>.update`, beside the run, and takes its place once it is complete. Until then the run is as it was,
@@ -22,8 +22,8 @@ export async function replaceable(run: string) {
   const held = await holdDirectory(path);
   try {
     await discard();
-    for (const left of [...displacedRuns(path), ...displacedRuns(beside)])
-      if (isAbandoned(basename(left))) removeRun(left);
+    for (const left of displacedRuns(path)) if (isAbandoned(basename(left))) removeReplaced(left, path);
+    for (const left of displacedRuns(beside)) if (isAbandoned(basename(left))) removeRun(left);
   } catch (error) {
     held.release();
     throw error;
@@ -63,7 +63,7 @@ export async function replaceable(run: string) {
         }
       });
       syncFolder(dirname(path));
-      removeRun(aside);
+      removeReplaced(aside, path);
     },
     discard,
     release: held.release,
@@ -72,9 +72,25 @@ export async function replaceable(run: string) {
 
 /** Removes a run; what is left of it where that is not finished is not taken for one. */
 function removeRun(path: string): void {
+  noRunAnyMore(path);
+  remove(path);
+}
+
+function noRunAnyMore(path: string): void {
   const file = join(path, 'run.json');
   if (existsSync(file)) attempted(file, 'removed', () => unlinkSync(file));
-  remove(path);
+}
+
+/** Removes a run that the one at `path` has replaced. What else people keep in its folder goes there, or stays where that has a file of this name. */
+function removeReplaced(run: string, path: string): void {
+  noRunAnyMore(run);
+  const isOwn = (name: string) => RUN_FILES.includes(name) || name === 'lock' || isUnfinished(name);
+  for (const name of readdirSync(run)) {
+    const [from, to] = [join(run, name), join(path, name)];
+    if (isOwn(name)) remove(from);
+    else if (!existsSync(to)) attempted(from, 'moved', () => renameSync(from, to));
+  }
+  if (!readdirSync(run).length) remove(run);
 }
 
 /** Is there what an update in place of the run at `path` has made before it was killed? */

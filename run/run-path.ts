@@ -4,7 +4,8 @@ import { isDraft } from '../base/drafts.ts';
 import { attempted, type FilesByFlag, ioError, realPath, statusOf, WriteError } from '../base/files.ts';
 import { UserError } from '../base/user-error.ts';
 import { originalName } from '../data/cache.ts';
-import { folderOf, isPattern } from '../data/file-names.ts';
+import { folderOf, isFileOf, isPattern } from '../data/file-names.ts';
+import { labelsFile } from '../data/label-spec.ts';
 import { ROW_COLUMNS } from '../model/row-columns.ts';
 import { readRunJson } from './run-files.ts';
 
@@ -143,20 +144,21 @@ function isRun(path: string): boolean {
   }
 }
 
-/** The name of the run's own file or folder that `file` is or lies in. */
+/** The name of the run's own file or folder that `file`, which may be a folder or a pattern too, has, is or lies in. */
 function ownNameOf(run: string, file: string): string | undefined {
   const real = realPath(file);
   return RUN_FILES.find((name) => {
     const ofRun = realPath(join(run, name));
-    return real === ofRun || real.startsWith(ofRun + sep);
+    return real === ofRun || real.startsWith(ofRun + sep) || isFileOf(file, ofRun);
   });
 }
 
-/** The files that the run has read, as its run.json names them; none where that cannot be read. */
+/** The files, folders and patterns that the run has read, as its run.json names them; none where that cannot be read. */
 function inputsOf(run: string): string[] {
   try {
     const { config } = readRunJson(run) as { config: Partial<Record<string, unknown>> };
-    return [config.data, config.labels, config.texts].filter((path) => typeof path === 'string');
+    const files = [config.data, config.labels, config.texts].filter((path) => typeof path === 'string');
+    return files.map(labelsFile);
   } catch {
     return [];
   }
@@ -164,11 +166,11 @@ function inputsOf(run: string): string[] {
 
 /** UserError if one of these output files is one of the run's own, or one that it has read. */
 export function assertNotOfRun(run: string, outputs: FilesByFlag): void {
-  const read = inputsOf(run).map(realPath);
+  const inputs = inputsOf(run);
   for (const [flag, path] of Object.entries(outputs)) {
     if (path && ownNameOf(run, path))
       throw new UserError(`${flag} ${path} is one of the run's own files; choose another path`);
-    if (path && read.includes(realPath(path)))
+    if (path && inputs.some((input) => isFileOf(input, path)))
       throw new UserError(`${flag} ${path} is a file that the run has read; choose another path`);
   }
 }

@@ -54,6 +54,7 @@ export async function openDirectory(
   const inputs = {
     '--data': config.data,
     '--labels': config.labels && labelsFile(config.labels),
+    '--texts': config.texts,
     '--from': resume?.from,
     resume: resume && join(resume.path, 'run.json'),
   };

@@ -72,9 +72,12 @@ export async function exportMap(options: ExportMapOptions): Promise<ExportedMap>
   const paths = fixedPaths();
   const [folder, atlasAt, npz] = [paths.fix(run), paths.fix(atlas), paths.fix(datamapplot)];
   return paths.naming(async () => {
-    assertNotOfRun(run, { '--atlas': atlas, '--datamapplot': datamapplot });
+    assertNotOfRun(run, { '--datamapplot': datamapplot });
     const filesOfAtlas = [ROWS_FILE, LABELS_FILE].map((name) => atlasAt && join(atlasAt, name));
-    for (const path of filesOfAtlas) assertWritable({ '--atlas': path }, force);
+    for (const path of filesOfAtlas) {
+      assertNotOfRun(run, { '--atlas': path });
+      assertWritable({ '--atlas': path }, force);
+    }
     assertWritable({ '--datamapplot': npz }, force);
     const mapped = await openMapped(folder);
     if (atlasAt) {

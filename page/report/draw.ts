@@ -60,7 +60,8 @@ export async function drawReport(folder: string, contents: ReportContents, befor
   ]);
   before();
   const pictures = drawn.map(({ name }) => name);
-  const gone = [...NAMES, ...EARLIER].filter((name) => !pictures.includes(name)).flatMap(filesOf);
+  const isGone = (name: string) => !pictures.includes(name) && isPicture(join(folder, `${name}.svg`));
+  const gone = [...NAMES, ...EARLIER].filter(isGone).flatMap(filesOf);
   const remove = async (path: string) => attempted(path, 'removed', () => rmSync(path, { force: true }));
   const removing = gone.map((file) => remove(join(folder, file)));
   const failed = (await Promise.allSettled([...writing, ...removing])).find(
@@ -77,13 +78,24 @@ const filesOf = (name: string) => ['svg', 'png'].map((extension) => `${name}.${e
 const HEAD_BYTES = 1 << 14;
 const TITLE_END = ' · dpmesh</title>';
 
-function isReport(path: string): boolean {
-  if (!existsSync(path)) return false;
-  return withFile(path, (file) => {
-    const head = Buffer.alloc(Math.min(file.size, HEAD_BYTES));
-    readFully(file, head, 0);
-    return head.includes(TITLE_END);
-  });
+/** By which a picture of any version names its title and description. */
+const DESCRIBED = /^<svg [^>]*aria-labelledby="[\w-]+-t [\w-]+-d"/;
+
+const isReport = (path: string) => headOf(path).includes(TITLE_END);
+const isPicture = (path: string) => DESCRIBED.test(headOf(path));
+
+/** What a file begins with; nothing where there is none. */
+function headOf(path: string): string {
+  if (!existsSync(path)) return '';
+  return withFile(
+    path,
+    (file) => {
+      const head = Buffer.alloc(Math.min(file.size, HEAD_BYTES));
+      readFully(file, head, 0);
+      return head.toString();
+    },
+    { canBeEmpty: true },
+  );
 }
 
 /** UserError if the folder has files that are not from a report, but have names of its files: they would be overwritten or removed. */

@@ -374,6 +374,7 @@ describe('odd input', () => {
       [`${forced} ${easy.data}`, '--out and --data name the same file'],
       [`${forced} ${link}`, '--out and --data name the same file'],
       [`${forced} p.npy --soft ${easy.data}`, '--soft and --data name the same file'],
+      [`${join(folder, 'eas?.npy')} --force --out ${easy.data}`, 'is one of the files of --data'],
       [`${forced} p.npy --soft ./p.npy`, '--out and --soft name the same file'],
       [`${easy.data} --out p.npy --soft nowhere/s.npy`, 'nowhere/s.npy', 'folder'],
     ])

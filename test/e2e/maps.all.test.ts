@@ -1,7 +1,7 @@
 // The map of a run for other programs: Embedding Atlas and DataMapPlot, by these themselves where they are installed.
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { copyFileSync, existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { before, describe, test } from 'node:test';
 import { parquetReadObjects } from 'hyparquet';
@@ -102,6 +102,17 @@ describe('the map of a run for other programs', () => {
     refused(await dpmesh(['export', run, '--datamapplot', npz]), /map\.npz already exists/);
     refused(await dpmesh(['export', run]), /--onnx FILE, --atlas FOLDER or --datamapplot FILE/);
     assert.equal((await dpmesh(['export', run, '--atlas', atlas, '--force'])).code, 0);
+    refused(
+      await dpmesh(['export', run, '--atlas', run, '--force']),
+      /labels\.parquet is one of the run's own/,
+    );
+    const rows = path('rows.parquet');
+    copyFileSync(join(atlas, 'rows.parquet'), rows);
+    const before = readFileSync(rows);
+    const trained = trainArgs(rows, path('rows'), '--columns', 'map_x,map_y', '--no-http', '--workers', 1);
+    jsonOf(await dpmesh([...trained, '--no-report']));
+    refused(await dpmesh(['export', path('rows'), '--atlas', path('.'), '--force']), /the run has read/);
+    assert.deepEqual(readFileSync(rows), before);
   });
 
   test('is opened by Embedding Atlas', { skip: !has('embedding_atlas') && 'it is not installed' }, () => {

@@ -1,6 +1,15 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { appendFileSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  appendFileSync,
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { before, describe, test } from 'node:test';
 import { writeNpy } from '../../data/npy.ts';
@@ -107,6 +116,15 @@ describe('a report', { concurrency: 2 }, () => {
 
   test('is redrawn to the same bytes, in any folder', async () => {
     drawn(await plot(run, '--out', path('again')), ALL);
+    // Of an earlier version, which go, and of other programs, which stay.
+    for (const end of ['svg', 'png']) copyFileSync(path(`again/k.${end}`), path(`again/sizes.${end}`));
+    for (const name of ['confusion.png', 'sub-clusters.svg']) writeFileSync(path(`again/${name}`), '<svg/>');
+    drawn(await plot(run, '--out', path('again')), ALL);
+    for (const name of ['sizes.svg', 'sizes.png']) assert.ok(!existsSync(path(`again/${name}`)), name);
+    for (const name of ['confusion.png', 'sub-clusters.svg']) {
+      assert.equal(readFileSync(path(`again/${name}`), 'utf8'), '<svg/>');
+      rmSync(path(`again/${name}`));
+    }
     mkdirSync(path('theirs'));
     writeFileSync(path('theirs/k.png'), 'mine');
     // Of another program, and a picture of its own that reports of earlier versions had.

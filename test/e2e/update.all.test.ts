@@ -1,7 +1,7 @@
 // Updates: new rows go into a finished run, whose clusters keep their ids; the same bytes whoever computes them, and after a kill.
 import assert from 'node:assert/strict';
-import { existsSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { basename, join } from 'node:path';
 import { before, describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { readNpy, writeNpy } from '../../data/npy.ts';
@@ -357,13 +357,20 @@ describe('an update in place', () => {
     ...['--workers', 1],
   ];
   const siblings = () => readdirSync(folder).filter((name) => name.startsWith('place'));
+  /** What people keep in the folder of a run. */
+  const keepNotes = (at: string) => {
+    mkdirSync(join(at, 'mine'));
+    writeFileSync(join(at, 'mine', 'notes.txt'), 'mine');
+  };
+  const notesIn = (at: string) => readFileSync(join(at, 'mine', 'notes.txt'), 'utf8');
 
   test('takes the place of the run once it is complete, with the same bytes', async () => {
-    changedCopy(path('run-a'), run, () => {});
+    changedCopy(path('run-a'), run, keepNotes);
     const { out } = jsonOf(await dpmesh(args()));
     assert.equal(out, run);
     assert.deepEqual(stateOf(run), stateOf(path('run-b')));
     assert.deepEqual(siblings(), ['place']);
+    assert.equal(notesIn(run), 'mine');
     const { labels } = await predict({ run, data: late.data });
     assert.deepEqual([...labels], [...labelsOf(run).data]);
   });
@@ -387,13 +394,22 @@ describe('an update in place', () => {
   });
 
   test('that was killed between its two renames is there for the next one', async () => {
-    changedCopy(path('run-a'), `${run}.update`, () => {});
-    changedCopy(path('run'), run, () => {});
+    changedCopy(path('run-a'), `${run}.update`, (at) => writeFileSync(join(at, 'other.txt'), 'of now'));
+    changedCopy(path('run'), run, (at) => {
+      keepNotes(at);
+      writeFileSync(join(at, 'other.txt'), 'of then');
+    });
     // Of a process that is no more.
-    renameSync(run, `${run}.${2 ** 22 + 1}-1.0123abcd.tmp`);
+    const left = `${run}.${2 ** 22 + 1}-1.0123abcd.tmp`;
+    renameSync(run, left);
     jsonOf(await dpmesh(args()));
     assert.deepEqual(stateOf(run), stateOf(path('run-b')));
-    assert.deepEqual(siblings(), ['place']);
+    assert.equal(notesIn(run), 'mine');
+    assert.equal(readFileSync(join(run, 'other.txt'), 'utf8'), 'of now');
+    // There cannot be both.
+    assert.deepEqual(siblings(), ['place', basename(left)]);
+    assert.deepEqual(readdirSync(left), ['other.txt']);
+    rmSync(left, { recursive: true });
   });
 
   test('does not touch what lies where it is made, unless that is an earlier attempt', async () => {
@@ -404,8 +420,12 @@ describe('an update in place', () => {
     rmSync(`${run}.update`, { recursive: true });
   });
 
-  test('is not for --out, nor for a run that another process holds', async () => {
+  test('is not for --out, which is another directory, nor for a run that another process holds', async () => {
     refused(await dpmesh([...args(), '--out', path('else')]), '--in-place', '--out');
+    const files = hashesIn(run);
+    const over = ['update', join(run, '.'), '--data', late.data, '--out', run, '--force', '--workers', 1];
+    refused(await dpmesh(over), 'the run that is updated', '--in-place');
+    assert.deepEqual(hashesIn(run), files);
     const { release } = await holdDirectory(run);
     refused(await dpmesh(args()), 'place', 'in use');
     release();

@@ -143,6 +143,11 @@ test('addresses of endpoints', () => {
   assert.throws(() => url('file:///etc'), /no address of HTTP/);
   assert.throws(() => url('https://me:pw@x.example'), /password/);
   assert.throws(() => endpointAt('http://x.example/v1', 'm', 'key'), /unencrypted/);
+  for (const key of ['se\ncret', 'se“cret'])
+    assert.throws(
+      () => endpointAt('http://localhost:8080', 'm', key),
+      ({ message }: Error) => /^OPENAI_API_KEY must consist/.test(message) && !/cret/.test(message),
+    );
 });
 
 test('names in answers', () => {

@@ -227,6 +227,21 @@ describe('openRunDirectory', () => {
       assert.throws(() => assertNotOfRun(path, { '--out': out }), says);
     assertNotOfRun(path, { '--out': join(path, 'other.npy'), '--soft': undefined });
     assertNotOfRun(join(path, 'nowhere'), { '--out': data });
+    // One file of several, and one of which a column is read.
+    const [parts, part] = [dirname(path), join(dirname(path), 'part-1.csv')];
+    for (const config of [
+      { data: parts },
+      { data: join(parts, 'part-*.csv') },
+      { data: texts, labels: `${part}:y` },
+    ]) {
+      writeFileSync(join(path, 'run.json'), JSON.stringify({ config }));
+      rmSync(part, { force: true });
+      const isThere = () => assertNotOfRun(path, { '--out': part });
+      if (!config.labels) isThere();
+      writeFileSync(part, '1');
+      assert.throws(isThere, /has read/);
+      assertNotOfRun(path, { '--out': join(parts, 'new.csv') });
+    }
   });
 
   test('with --force removes nothing from a directory without a run, and none of the run’s inputs', async () => {
@@ -249,6 +264,7 @@ describe('openRunDirectory', () => {
     );
     await refused({ '--data': null, '--labels': join(path, 'labels.npy') }, /^--labels /);
     await refused({ '--config': join(path, 'run.json') }, /^--config /);
+    for (const data of [path, join(path, 'label*.npy')]) await refused({ '--data': data }, /^--data /);
     assert.ok(existsSync(join(path, 'model/x.npy')) && existsSync(join(path, 'labels.npy')));
     const out = await openRunDirectory(path, { force: true, inputs: { '--data': join(path, 'mine.npy') } });
     await out.create({});

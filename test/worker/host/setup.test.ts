@@ -148,10 +148,12 @@ describe('setting up and removing', () => {
     assertDiskSpace(target, 1);
     mkdirSync(`${target}.making-999999999`);
     mkdirSync(`${target}.making-1`);
+    // Of somebody else.
+    mkdirSync(`${target}.making-of`);
     const staging = makeStagingFolder(target);
     assert.deepEqual(
       readdirSync(process.env.XDG_DATA_HOME!.concat('/dpmesh')).sort(),
-      [staging, `${target}.making-1`].map((path) => path.split('/').at(-1)).sort(),
+      [staging, `${target}.making-1`, `${target}.making-of`].map((path) => path.split('/').at(-1)).sort(),
     );
   });
 

@@ -53,9 +53,10 @@ export function makeStagingFolder(folder: string): string {
 function removeStale(folder: string): boolean {
   const parent = dirname(folder);
   const prefix = `${basename(folder)}${STAGING_INFIX}`;
+  const isNumbered = (name: string) => name.startsWith(prefix) && /^\d+$/.test(name.slice(prefix.length));
   const stale = existsSync(parent)
     ? readdirSync(parent).filter(
-        (name) => name.startsWith(prefix) && !isProcessAlive(Number(name.slice(prefix.length))),
+        (name) => isNumbered(name) && !isProcessAlive(Number(name.slice(prefix.length))),
       )
     : [];
   for (const name of stale) remove(join(parent, name));
