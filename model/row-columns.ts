@@ -1,5 +1,5 @@
 /**
- * What there is of each row, in one table: a worker computes it (worker/tasks/full-pass.ts), the coordinator or the workers write it to files of a
+ * What there is of each row, in one table: a worker computes it (tasks/full-pass/compute.ts), the coordinator or the workers write it to files of a
  * run directory, and what reads a run opens these. Schemas, files, parts and readers follow from this table.
  */
 

@@ -36,6 +36,7 @@ print(json.dumps({**found, "k": model.n_clusters_, "ari": model.score(X, y)}))
 
 /** What the command imports of its packages, by Node.js itself. */
 const LOAD = `
+import { readFileSync } from 'node:fs';
 const { dependencies, optionalDependencies } = JSON.parse(readFileSync('package.json', 'utf8'));
 const names = Object.keys({ ...dependencies, ...optionalDependencies });
 const places = { h5wasm: 'h5wasm/node', '@expo-google-fonts/open-sans': null, 'stopwords-iso': null };

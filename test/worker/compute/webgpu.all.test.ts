@@ -15,7 +15,7 @@ const skip = !installed
     : false;
 
 const here = fileURLToPath(new URL('.', import.meta.url));
-const tasks = join(here, '../tasks');
+const tasks = join(here, '../../tasks');
 const GROUPS = {
   backends: [join(here, 'backends.test.ts')],
   gradients: [join(here, 'gradients.test.ts')],
