@@ -19,6 +19,7 @@ from unittest import mock
 
 import numpy as np
 from dpmesh import DPMesh, _command
+from dpmesh._command import run_command
 from dpmesh._inputs import open_input
 from dpmesh._options import RESULT_OPTIONS
 from dpmesh._progress import _bar
@@ -441,6 +442,25 @@ class Foreign(unittest.TestCase):
         self.run_.rename(f"{self.run_}.{2**22 + 1}-1.0123abcd.tmp")
         labels = DPMesh.load(self.run_).labels_
         np.testing.assert_array_equal(labels, np.load(self.run_ / "labels.npy"))
+
+    def test_another_run_in_its_place_is_noticed(self) -> None:
+        model = DPMesh.load(self.run_)
+        # Names are not what makes it another one.
+        run_command(["rename", str(self.run_), "0", "first"])
+        self.assertEqual(len(model.predict(X)), len(X))
+        changed = json.loads((self.run_ / "run.json").read_text("utf-8"))
+        (self.run_ / "run.json").write_text(json.dumps({**changed, "id": "01234567"}), "utf-8")
+        for read in (
+            lambda: model.predict(X),
+            lambda: model.outlier_scores_,
+            lambda: model.cut(1),
+            lambda: model.report(),
+            lambda: model.save(self.run_.with_name("saved")),
+            lambda: model.update(X),
+        ):
+            with self.assertRaisesRegex(ValueError, r"is not the run any more .*; DPMesh\.load\('.*run'\) makes"):
+                read()
+        self.assertEqual(len(DPMesh.load(self.run_).predict(X)), len(X))
 
     def test_damage_is_found(self) -> None:
         labels = np.load(self.run_ / "labels.npy")

@@ -121,6 +121,20 @@ class OnRay(unittest.TestCase):
         said = "".join(log.read_text(errors="replace") for log in session.glob("worker-*"))
         self.assertIn(f"rows come from {path}", said)
 
+    def test_relative_paths_are_those_of_the_caller(self) -> None:
+        (self.folder / "parts").mkdir()
+        for i, rows in enumerate(np.split(X, 2)):
+            pandas.DataFrame(rows, columns=["a", "b", "c"]).to_csv(self.folder / "parts" / f"{i}.csv", index=False)
+        pandas.DataFrame({"kind": TRUTH}).to_csv(self.folder / "kinds.txt", index=False)
+        before = os.getcwd()
+        # Not where the raylets, and so the actors, have started.
+        os.chdir(self.folder)
+        try:
+            model = self.train("parts/*.csv", "relative", labels="kinds.txt:kind", draw_report=False, **SHORT)
+        finally:
+            os.chdir(before)
+        self.assertEqual((model.n_clusters_, model.result_["ari"]), (3, 1))
+
     def test_whatever_is_killed_the_labels_are_those_of_a_local_run(self) -> None:
         path = self.folder / "x.npy"
         local = DPMesh(workers=1, draw_report=False, out=str(self.folder / "local"), **LONG).fit(path)

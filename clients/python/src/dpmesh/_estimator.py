@@ -105,6 +105,7 @@ class DPMesh(Parameters, Options):
                 raise ValueError("X has 1 sample, n_samples=1: clusters need at least 2")
             run = SavedRun(self.out)
             result = self._train(data, run, folder)
+            run.remember()
             self._keep(data, run, result)
             self._columns = list(X.columns) if hasattr(X, "columns") and data.columns is not None else None
             self._by_numbers = data.by_names and data.columns is not None and data.names is None
@@ -131,7 +132,9 @@ class DPMesh(Parameters, Options):
             out = None if run is None else run.path
             arguments = update_arguments(self, data, before.path, out, half_life, texts)
             result = self._followed(arguments, folder, before.path)
-            self._keep(data, run or SavedRun(result["out"]), result)
+            run = run or SavedRun(result["out"])
+            run.remember()
+            self._keep(data, run, result)
         return self
 
     def partial_fit(self, X: Any, y: Any = None) -> Self:
@@ -168,6 +171,7 @@ class DPMesh(Parameters, Options):
 
     @classmethod
     def _of_run(cls, run: SavedRun) -> Self:
+        run.remember()
         result, config, about = (run.part("run.json", key) for key in ("result", "config", "data"))
         if result is None:
             raise ValueError(
@@ -293,7 +297,7 @@ class DPMesh(Parameters, Options):
         return result
 
     def _keep(self, data: Input, run: SavedRun, result: Event) -> None:
-        """Sets the attributes of a finished run."""
+        """Sets the attributes of a finished run, all of them of the same one."""
         stored = run.json("run.json")["data"]
         self._run = run
         self._by_names = data.by_names
@@ -330,6 +334,7 @@ class DPMesh(Parameters, Options):
         if rows is not None and len(rows) == len(self.labels_) and self.drift_ is None:
             inliers = np.where(self.outliers_, np.int32(-1), self.labels_)
             self._centers = cluster_means(rows, inliers, self.n_clusters_)
+        run.assert_same()
 
     def _table_options(self) -> dict[str, Any]:
         return {name: getattr(self, name) for name in _TABLE_OPTIONS if getattr(self, name) is not None}
@@ -338,6 +343,7 @@ class DPMesh(Parameters, Options):
         run: SavedRun | None = getattr(self, "_run", None)
         if run is None:
             raise not_fitted(self)
+        run.assert_same()
         return run
 
     def _arranged(self, X: Any, named: str | None = None) -> Any:
@@ -383,6 +389,7 @@ class DPMesh(Parameters, Options):
             if clusters is not None:
                 arguments.append(f"--clusters={clusters}")
             run_command(arguments, readable=lambda message: readable(message, folder, run.path))
+            run.assert_same()
             return np.load(written / output)
 
 

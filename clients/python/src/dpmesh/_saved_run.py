@@ -39,6 +39,7 @@ class SavedRun:
 
     def __init__(self, out: str | None = None) -> None:
         self.is_temporary = out is None
+        self._identity: tuple[Any, Any] | None = None
         if out is not None:
             # A path has one slash less.
             if re.match(r"[A-Za-z][\w+.-]+:/", str(out)):
@@ -57,6 +58,25 @@ class SavedRun:
             # Every command that opens a run does that; this one writes nothing.
             with contextlib.suppress(ValueError):
                 run_command(["resolutions", f"--run={self.path}", "--json"])
+
+    def remember(self) -> None:
+        """Takes note of which run it is, at which time; new names change neither."""
+        self._identity = self._found()
+
+    def assert_same(self) -> None:
+        """Raises ValueError if another run has taken its place since `remember`, or it has gone on."""
+        self.bring_back()
+        if self._identity not in (None, self._found()):
+            raise ValueError(
+                f"{self.path} is not the run any more that the estimator is of: another has taken its place, or it has gone on; "
+                f"DPMesh.load({str(self.path)!r}) makes the estimator of the one that is there now"
+            )
+
+    def _found(self) -> tuple[Any, Any]:
+        about = self.json("run.json")
+        # What is missing is named where it is read.
+        files = about.get("files") if isinstance(about, dict) else None
+        return (about.get("id"), files.get("stream/state.ckpt")) if isinstance(files, dict) else (None, None)
 
     def has(self, name: str) -> bool:
         """Is the file there, or has run.json its hash? One that was lost must not pass for one that the run never had."""

@@ -35,6 +35,8 @@ from ._messages import readable
 
 #: What the caller decides here, not among the options of `DPMesh`.
 _OURS = ("workers", "gpus", "per_gpu", "require_gpu", "out", "force", "bind", "keys", "insecure", "http", "http_token")
+#: Options that may be paths of files, which actors read from other working directories.
+_FILES = ("labels", "texts")
 #: Seconds without the coordinator after which a worker asks where it is now.
 _SILENCE = 10
 #: Seconds between two starts of a process that ends at once.
@@ -75,7 +77,7 @@ def train(
     ours = [option for option in _OURS if options.get(option) is not None]
     if ours:
         raise ValueError(f"{', '.join(ours)}: on Ray, num_workers, use_gpu, storage_path and name decide that; leave it out")
-    model = DPMesh(**options)
+    model = DPMesh(**{option: _absolute(value) if option in _FILES else value for option, value in options.items()})
     if not ray.is_initialized():
         ray.init()
     if use_gpu and not ray.cluster_resources().get("GPU"):
@@ -141,10 +143,17 @@ def _wait_for(workers: list[Any], least: int) -> None:
         ray.wait(ready, num_returns=least)
 
 
+def _absolute(value: Any) -> Any:
+    """A path or pattern from the root on; an address, and what is no path, as it is."""
+    if not isinstance(value, (str, os.PathLike)) or "://" in os.fspath(value):
+        return value
+    return os.path.abspath(value)
+
+
 def _written(data: Any, folder: Path) -> Any:
     """What a process of this machine reads in place of `data`: of a Dataset a folder of Parquet files."""
     if not hasattr(data, "write_parquet") or not hasattr(data, "iter_batches"):
-        return str(Path(data).absolute()) if isinstance(data, (str, os.PathLike)) and os.path.exists(data) else data
+        return _absolute(data)
     rows = folder / "rows"
     # Else new files would lie among those of a call that failed.
     shutil.rmtree(rows, ignore_errors=True)
