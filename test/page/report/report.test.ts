@@ -425,6 +425,7 @@ test('the folder of a report has what the run has, and nothing of an earlier one
   // Machines are nobody's business to whom it is sent.
   assert.doesNotMatch(page, /a-host/);
   writeFileSync(join(at, 'sizes.png'), 'of an earlier version');
+  writeFileSync(join(at, 'sizes.svg'), '<svg role="img" aria-labelledby="sizes-t sizes-d">');
   const none = {
     ...{ view: null, map: null, exemplars: null, described: null, confusion: null, outcome: null },
     updates: null,
