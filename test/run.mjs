@@ -20,7 +20,6 @@ const isSlow = (name) => SLOW.some((folder) => name.startsWith(folder));
 const LONGEST = [
   'clients/scikit-learn.all',
   'clients/python.all',
-  'clients/ray.all',
   'e2e/many-columns.all',
   'faults/stop.all',
   'relay/relay.all',
