@@ -13,7 +13,7 @@ export function dpmeshVersion(): string {
  */
 export const childArguments = (): string[] => (import.meta.url.endsWith('.ts') ? process.execArgv : []);
 
-/** The folder in which `npm run build` puts the page's files. Its place is relative to this module, which therefore is one of its own. */
+/** The folder in which `npm run build` puts the page's files. */
 export const PAGE_FILES = fileURLToPath(
   new URL(import.meta.url.endsWith('.ts') ? '../dist/web/' : '../web/', import.meta.url),
 );

@@ -7,7 +7,6 @@ import { options } from '../run/options.ts';
 import { type Flag, type Flags, nameOf, resultFlags } from './flags.ts';
 import { follow } from './follow.ts';
 import { commands } from './program.ts';
-
 import { cut, name } from './results.ts';
 import { coordinator, finish, resume, train, update } from './runs.ts';
 import { launch, relay, worker } from './workers.ts';

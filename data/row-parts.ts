@@ -50,13 +50,11 @@ const partFile = z.object({ file: z.string(), sha256: z.string() });
 const partFiles = Object.fromEntries(
   COLUMNS.map(({ file, isOptional }) => [stemOf(file), isOptional ? z.optional(partFile) : partFile]),
 ) as PartFiles;
-type Stem<File> = File extends `${infer Name}.npy` ? Name : never;
+type Columns = (typeof ROW_COLUMNS)[keyof typeof ROW_COLUMNS];
 type PartFiles = {
-  [Name in keyof typeof ROW_COLUMNS as Stem<
-    (typeof ROW_COLUMNS)[Name]['file']
-  >]: (typeof ROW_COLUMNS)[Name]['isOptional'] extends true
-    ? z.ZodMiniOptional<typeof partFile>
-    : typeof partFile;
+  [Column in Columns as Column['file'] extends `${infer Stem}.npy`
+    ? Stem
+    : never]: Column['isOptional'] extends true ? z.ZodMiniOptional<typeof partFile> : typeof partFile;
 };
 
 /** The index: parts in the order of their rows. */

@@ -4,15 +4,9 @@ import { FailedEverywhere } from '../coordinator/rounds/scheduler.ts';
 import { type Server, type ServerOptions, startServer } from '../coordinator/rounds/server.ts';
 import type { Layout } from '../model/layout.ts';
 import { prefixed } from '../proto/codec.ts';
-import {
-  type FromCoordinator,
-  MOST_ABOUT,
-  MOST_RELAYS,
-  MOST_STATES,
-  type WorkUnit,
-} from '../proto/messages.ts';
+import { type FromCoordinator, MOST_ABOUT, MOST_RELAYS, type WorkUnit } from '../proto/messages.ts';
 import type { Tensors } from '../proto/tensors.ts';
-import { acceptRound, type RoundMessage as Round } from '../worker/accept-round.ts';
+import { acceptRound, newestStates, type RoundMessage as Round } from '../worker/accept-round.ts';
 import { createFetches, Superseded } from '../worker/blocks.ts';
 import {
   addressesOf,
@@ -161,7 +155,15 @@ function openUplink(
   let layout = NO_ROWS;
   let hasFile = false;
   let term: number | null = null;
-  const states = publishedStates(dispatcher.publish);
+  const newest = newestStates();
+  const states = {
+    ...newest,
+    /** They are those of the next round. */
+    put(name: string, version: number, tensors: Tensors): void {
+      newest.put(name, version, tensors);
+      dispatcher.publish(name, tensors);
+    },
+  };
   /** The round in progress, and the units of which the results have not been sent yet. */
   let current: { header: Round; units: Set<WorkUnit>; sampled: number[] } | null = null;
   let latest = 0;
@@ -324,28 +326,6 @@ function openUplink(
       connection.goodbye();
       connection.endInSilence();
     },
-  };
-}
-
-/** The newest states that came, which `publish` makes those of the next round. */
-function publishedStates(publish: (name: string, tensors: Tensors) => void) {
-  const states = new Map<string, { version: number; tensors: Tensors }>();
-  const entry = (name: string) => {
-    const state = states.get(name);
-    if (!state) throw new Error(`state ${name} was never sent`);
-    return state;
-  };
-  return {
-    put(name: string, version: number, tensors: Tensors): void {
-      if (!states.has(name) && states.size >= MOST_STATES) throw new Error(`more than ${MOST_STATES} states`);
-      states.set(name, { version, tensors });
-      publish(name, tensors);
-    },
-    get: (name: string) => entry(name).tensors,
-    check(name: string, version: number): void {
-      if (entry(name).version !== version) throw new Error(`the state ${name} is of another version`);
-    },
-    clear: () => states.clear(),
   };
 }
 

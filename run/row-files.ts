@@ -8,7 +8,7 @@ import { type ArrayFile, openNpy } from '../data/npy.ts';
 import { LABELS } from '../data/row-parts.ts';
 import { type Centres, QUANTILE_STEPS } from '../model/description/distances.ts';
 import type { MapNet } from '../model/graph/map-net.ts';
-import { ROW_COLUMNS, type RowValues, rowColumns } from '../model/row-columns.ts';
+import { ROW_COLUMNS, type RowColumn, type RowValues, rowColumns } from '../model/row-columns.ts';
 import { centreWidth } from '../model/statistics.ts';
 import { numberOfLabel, openRows, type RunFiles, readRows } from './run-files.ts';
 
@@ -16,6 +16,7 @@ import { numberOfLabel, openRows, type RunFiles, readRows } from './run-files.ts
 
 /** Rows that are read at once. */
 const SLICE_ROWS = 1 << 16;
+const ARRAYS = { '<i4': Int32Array, '<f4': Float32Array, '|b1': Uint8Array };
 
 /** Consecutive rows, from row `start` on. */
 export interface RowSlice extends RowValues {
@@ -30,16 +31,19 @@ export async function* rowSlices(
 ): AsyncGenerator<RowSlice> {
   const numberOf = numberOfLabel(ids);
   const columns = rowColumns({ map: hasMap, outliers: hasOutliers });
-  const opened: [string, number, ArrayFile][] = [];
+  const opened: [string, RowColumn, ArrayFile][] = [];
   try {
-    for (const [name, { file, width }] of columns)
-      opened.push([name, width, openNpy(join(run, file), file, { within: run })]);
+    for (const [name, column] of columns)
+      opened.push([name, column, openNpy(join(run, column.file), column.file, { within: run })]);
     for (let start = 0; start < rows; start += SLICE_ROWS) {
       await yieldToEventLoop();
       const count = Math.min(SLICE_ROWS, rows - start);
-      const values = opened.map(([name, width, file]) => [name, readAt(file, width * start, width * count)]);
+      const values = opened.map(([name, { dtype, width }, file]) => {
+        const read = readAt(file, width * start, width * count);
+        return [name, name === 'labels' ? Int32Array.from(read, numberOf) : ARRAYS[dtype].from(read)];
+      });
       const slice: RowValues = { map: null, outliers: null, ...Object.fromEntries(values) };
-      yield { start, ...slice, labels: slice.labels.map(numberOf) };
+      yield { start, ...slice };
     }
   } finally {
     for (const [, , { fd }] of opened) closeSync(fd);

@@ -9,7 +9,7 @@ import { initialState, labellingState, runEpoch } from './epoch.ts';
 import { publishClassifier, publishNet, publishTransform } from './publish.ts';
 import type { TrainingRun } from './run-context.ts';
 import { sampledCounts, sampleOf } from './sample.ts';
-import { dueStep, isSettled, type StepKind, takeStep, trainingEnd } from './train.ts';
+import { takeStep, trainingEnd, turn } from './train.ts';
 
 /** Rows, at most, whose labels the replicates are compared by. */
 const MOST_COMPARED = 20_000;
@@ -73,12 +73,10 @@ async function trainOnHalf(
   let state = await initialState(halfRun);
   publishNet(halfRun, state.net);
   while (!trainingEnd(halfRun, state)) {
-    let due: StepKind | null = 'join';
-    if (!isSettled(halfRun, state)) {
-      ({ state } = await runEpoch(halfRun, state));
-      due = dueStep(state);
-    }
-    if (due) state = await takeStep(halfRun, state, due);
+    ({ state } = await turn(halfRun, state, {
+      epoch: async (before) => (await runEpoch(halfRun, before)).state,
+      step: (before, kind) => takeStep(halfRun, before, kind),
+    }));
     signal.throwIfAborted();
   }
   return labellingState(halfRun, state);

@@ -3,7 +3,7 @@ import { LABELS } from '../../data/row-parts.ts';
 import { confidenceOf, reachOf } from '../../model/description/distances.ts';
 import type { Block, Layout } from '../../model/layout.ts';
 import { isUnchanged, type Order, placesOf, renumberLabels, reorderColumns } from '../../model/order.ts';
-import { columnShape, rowColumns } from '../../model/row-columns.ts';
+import { columnShape, type RowColumn, rowColumns } from '../../model/row-columns.ts';
 import { type Tensors, take } from '../../proto/tensors.ts';
 
 /** Writes what there is of each row to the whole files of a run, as it comes from workers, in whatever order. */
@@ -19,7 +19,7 @@ export interface OutputFile {
 
 /** Creates the files for labels and responsibilities. */
 export interface Output {
-  pieces(name: string, dtype: '<f4' | '<i4' | '|b1', shape: number[]): OutputFile;
+  pieces(name: string, dtype: RowColumn['dtype'], shape: number[]): OutputFile;
 }
 
 const NO_FILE: OutputFile = { write() {}, async update() {}, async finish() {}, abort() {} };
@@ -28,7 +28,7 @@ export const NO_FILES: Output = { pieces: () => NO_FILE };
 
 /** Keeps labels only: in the file that `open` starts. */
 export const labelsOnly = (
-  open: (dtype: '<f4' | '<i4' | '|b1', shape: number[]) => Partial<OutputFile>,
+  open: (dtype: RowColumn['dtype'], shape: number[]) => Partial<OutputFile>,
 ): Output => ({
   pieces: (name, dtype, shape) => ({ ...NO_FILE, ...(name === LABELS && open(dtype, shape)) }),
 });
@@ -47,7 +47,7 @@ export function rowWriter(
   const { rows } = layout;
   const columns = rowColumns(has).map(([name, column]) => {
     const { file, dtype, width } = column;
-    return { name, width, file: out.pieces(file, dtype, columnShape(column, rows)) };
+    return { name, dtype, width, file: out.pieces(file, dtype, columnShape(column, rows)) };
   });
   const responsibilities = soft ? out.pieces('responsibilities.npy', '<f4', [rows, k]) : null;
   const files = [...columns.map(({ file }) => file), ...(responsibilities ? [responsibilities] : [])];
@@ -67,12 +67,12 @@ export function rowWriter(
     write(blocks: readonly Block[], part: Tensors): void {
       judge(part);
       const labels = Int32Array.from(part.labels.data);
-      const values = (name: string) =>
-        name === 'labels' ? labels : (part[name].data as Float32Array | Uint8Array);
+      const values = (name: string, dtype: RowColumn['dtype']) =>
+        name === 'labels' ? labels : take(part, name, dtype === '|b1' ? 'uint8' : 'float32');
       let at = 0;
       for (const { start, count } of blocks) {
-        for (const { name, width, file } of columns)
-          file.write(values(name).subarray(at * width, (at + count) * width), start * width);
+        for (const { name, dtype, width, file } of columns)
+          file.write(values(name, dtype).subarray(at * width, (at + count) * width), start * width);
         responsibilities?.write(take(part, 'soft', 'float32').subarray(at * k, (at + count) * k), start * k);
         each(labels.subarray(at, at + count), start);
         at += count;

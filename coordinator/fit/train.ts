@@ -39,7 +39,7 @@ export interface Observer {
 }
 
 /** Has training found all that it will? */
-export function isSettled({ config, schedule, d }: Prepared, state: State): boolean {
+function isSettled({ config, schedule, d }: Prepared, state: State): boolean {
   if (isLast(state.steps)) return state.untilStep === 0;
   const rows = tempering({ config, d }, state) * state.sample.rows;
   return config.earlyStop && hasSettled(state.steps, rows, schedule, config.freeze);
@@ -52,12 +52,23 @@ export function trainingEnd(run: Prepared, state: State): EndReason | null {
   return state.epoch >= maxEpochs ? 'max-epochs' : null;
 }
 
-/** The step that is due after an epoch; null: none is. */
-export const dueStep = ({ untilStep, steps }: State): Change | null =>
-  untilStep > 0 || isLast(steps) ? null : nextChange(steps);
+/** What training that has not ended does next, by whoever computes it: an epoch and the step that is due after it, or, once it has settled, a step for `--clusters`. */
+export async function turn(
+  run: Prepared,
+  state: State,
+  compute: {
+    epoch(state: State): Promise<State>;
+    step(state: State, kind: Change | 'join'): Promise<State>;
+  },
+): Promise<{ state: State; isStep: boolean }> {
+  if (isSettled(run, state)) return { state: await compute.step(state, 'join'), isStep: true };
+  const trained = await compute.epoch(state);
+  if (trained.untilStep > 0 || isLast(trained.steps)) return { state: trained, isStep: false };
+  return { state: await compute.step(trained, nextChange(trained.steps)), isStep: true };
+}
 
 /** How clusters change at once: in a split or merge step, in one for `--clusters`, or in the first step of an update. */
-export type StepKind = Change | 'join' | Before;
+type StepKind = Change | 'join' | Before;
 
 /** The state after a step, whose net the workers have. */
 export async function takeStep(run: TrainingRun, state: State, kind: StepKind): Promise<State> {

@@ -5,11 +5,12 @@ import { concat, elementCount } from '../../model/arrays.ts';
 import { type Block, HASH_BYTES, halfOf, unitBlocks } from '../../model/layout.ts';
 import { netShapes, netSize, unflatten } from '../../model/nets/net.ts';
 import { generator, priority } from '../../model/random.ts';
-import { MOST_STATES, type WorkUnit } from '../../proto/messages.ts';
+import type { WorkUnit } from '../../proto/messages.ts';
 import { transformFrom } from '../../proto/model-tensors.ts';
 import { Mismatch } from '../../proto/shapes.ts';
 import { FORWARD_ROWS } from '../../proto/task-limits.ts';
 import { type Tensors, take } from '../../proto/tensors.ts';
+import { newestStates } from '../../worker/accept-round.ts';
 import type { ReadBlocks } from '../../worker/blocks.ts';
 import type { Backend, Tensor } from '../../worker/compute/backends/backend.ts';
 import { rowKernel } from '../../worker/compute/kernels/row-kernel.ts';
@@ -307,24 +308,21 @@ type NetName = 'net' | 'subs';
 
 /** The states that the coordinator last sent. Tensors are uploaded to the device on first use, where they stay until replaced. */
 export function createStates(backend: Backend) {
-  const states = new Map<string, { version: number; tensors: Tensors; device: Map<string, Tensor> }>();
-  const entry = (name: string) => {
-    const state = states.get(name);
-    if (!state) throw new Error(`state ${name} was never sent`);
-    return state;
-  };
+  const states = newestStates();
+  /** Of each state, what is on the device. */
+  const devices = new Map<string, Map<string, Tensor>>();
   const onDevice = (name: string, key: string, values: () => [Float32Array, readonly number[]]) => {
-    const { device } = entry(name);
+    const device = devices.get(name)!;
     const uploaded = device.get(key) ?? backend.upload(...values());
     device.set(key, uploaded);
     return uploaded;
   };
   /** The parameters of a net, or Adam's moments of it, as one flat array, with the shapes of its parts. */
   const flat = (net: NetName, moment?: 'first' | 'second') => {
-    const { tensors } = entry(net);
+    const tensors = states.get(net);
     const shapes = netShapes([...take(tensors, 'widths', 'int32')], take(tensors, 'nets', 'int32', 1)[0]);
     const data = moment
-      ? take(entry(`${net}-moments`).tensors, moment, 'float32', netSize(shapes))
+      ? take(states.get(`${net}-moments`), moment, 'float32', netSize(shapes))
       : take(tensors, 'params', 'float32', netSize(shapes));
     return { data, shapes };
   };
@@ -334,22 +332,15 @@ export function createStates(backend: Backend) {
     return unflatten(data, shapes).map((values, i) => ({ data: values, shape: shapes[i] }));
   };
   return {
+    ...states,
     put(name: string, version: number, tensors: Tensors): void {
-      const old = states.get(name);
-      if (!old && states.size >= MOST_STATES) throw new Error(`more than ${MOST_STATES} states`);
-      if (old) backend.free(...old.device.values());
-      states.set(name, { version, tensors, device: new Map() });
-    },
-    get: (name: string) => entry(name).tensors,
-    version: (name: string) => entry(name).version,
-    /** Throws unless the state has this version. */
-    check(name: string, version: number): void {
-      if (entry(name).version !== version)
-        throw new Error(`state ${name} is at version ${entry(name).version}, not ${version}`);
+      states.put(name, version, tensors);
+      backend.free(...(devices.get(name)?.values() ?? []));
+      devices.set(name, new Map());
     },
     /** A tensor of a state on the device. */
     onDevice(name: string, tensor: string): Tensor {
-      const { tensors } = entry(name);
+      const tensors = states.get(name);
       return onDevice(name, tensor, () => [take(tensors, tensor, 'float32'), tensors[tensor].shape]);
     },
     /** A net's weights W₁, b₁, … on the device. */
@@ -364,7 +355,8 @@ export function createStates(backend: Backend) {
     layers,
     /** Frees everything on the device. */
     free(): void {
-      for (const { device } of states.values()) backend.free(...device.values());
+      for (const device of devices.values()) backend.free(...device.values());
+      devices.clear();
       states.clear();
     },
   };

@@ -1,6 +1,6 @@
-import type { Change, EndReason } from '../../../model/schedule.ts';
+import type { EndReason } from '../../../model/schedule.ts';
 import { aboutCheckpoint, type RunContext, type RunStage } from '../run-state.ts';
-import { dueStep, isSettled, trainingEnd } from '../train.ts';
+import { trainingEnd, turn } from '../train.ts';
 
 /** Trains the clusters, from the initial ones or those of a checkpoint, until they have settled or at the limit of epochs. */
 export function clusterStage(context: RunContext): RunStage {
@@ -35,25 +35,24 @@ export function clusterStage(context: RunContext): RunStage {
       return { ...state, clusters };
     },
     async step(state) {
-      const run = state.run!;
-      let clusters = state.clusters!;
-      let due: Change | 'join' | null = 'join';
-      if (!isSettled(run, clusters)) {
-        const trained = await trainer.epoch(clusters);
-        clusters = trained.state;
-        const { tasks, workers } = server.usage();
-        const { epoch, mixture, net } = clusters;
-        const width = net.shapes.at(-1)![0];
-        emit({ type: 'epoch', epoch, k: mixture.k, width, ...trained.losses, seconds: tasks, workers });
-        observer?.epoch(clusters, trained.losses);
-        due = dueStep(clusters);
-      }
-      if (due) {
-        clusters = await trainer.step(clusters, due);
-        observer?.state(clusters);
-      }
-      isStep = due !== null;
-      return { ...state, clusters };
+      const next = await turn(state.run!, state.clusters!, {
+        async epoch(before) {
+          const { state: clusters, losses } = await trainer.epoch(before);
+          const { tasks, workers } = server.usage();
+          const { epoch, mixture, net } = clusters;
+          const width = net.shapes.at(-1)![0];
+          emit({ type: 'epoch', epoch, k: mixture.k, width, ...losses, seconds: tasks, workers });
+          observer?.epoch(clusters, losses);
+          return clusters;
+        },
+        async step(before, kind) {
+          const clusters = await trainer.step(before, kind);
+          observer?.state(clusters);
+          return clusters;
+        },
+      });
+      isStep = next.isStep;
+      return { ...state, clusters: next.state };
     },
     isMilestone: () => isStep,
     end(state, reason) {
