@@ -68,43 +68,47 @@ export const fullPass: TaskFunction<'full-pass'> = async (context, task, unit) =
   let at = 0;
 
   const most = Math.min(total, FORWARD_ROWS / 2 + context.layout.blockRows);
-  for await (const { batch, raw } of batches(context.readUnchanged(blocks), most, context.dim)) {
-    // Scaling to unit length changes it; bounds only move rows that do not count, and cells that are not known are filled.
-    const original = transform.normalize ? raw.slice() : raw;
-    const { scaled, rows, outliers } = await transformRows(backend, transform, raw);
-    const layers = clusterOutputs(backend, classifier, byMixture, scaled);
-    const z = await backend.argmaxRows(layers.at(-1)!);
-    labels.set(z, at);
-    if (outliers) flags!.set(outliers, at);
-    const counted = outliers ? z.map((label, i) => (outliers[i] ? -1 : label)) : z;
-    statistics.add(rows, counted);
-    addColumns(columns, original, counted);
-    const softmax = backend.softmaxRows(layers.at(-1)!, 0);
-    const r = await backend.read(softmax);
-    backend.free(softmax);
-    soft?.set(r, at * k);
-    distance.set(distancesFrom(centres, rows, z), at);
-    for (const [i, label] of z.entries()) {
-      confidence[at + i] = r[i * k + label];
-      if (counted[i] >= 0) shown.add(label, at + i, distance[at + i], r, i * k);
+  try {
+    for await (const { batch, raw } of batches(context.readUnchanged(blocks), most, context.dim)) {
+      // Scaling to unit length changes it; bounds only move rows that do not count, and cells that are not known are filled.
+      const original = transform.normalize ? raw.slice() : raw;
+      const { scaled, rows, outliers } = await transformRows(backend, transform, raw);
+      const layers = clusterOutputs(backend, classifier, byMixture, scaled);
+      const z = await backend.argmaxRows(layers.at(-1)!);
+      labels.set(z, at);
+      if (outliers) flags!.set(outliers, at);
+      const counted = outliers ? z.map((label, i) => (outliers[i] ? -1 : label)) : z;
+      statistics.add(rows, counted);
+      addColumns(columns, original, counted);
+      const softmax = backend.softmaxRows(layers.at(-1)!, 0);
+      const r = await backend.read(softmax);
+      backend.free(softmax);
+      soft?.set(r, at * k);
+      distance.set(distancesFrom(centres, rows, z), at);
+      for (const [i, label] of z.entries()) {
+        confidence[at + i] = r[i * k + label];
+        if (counted[i] >= 0) shown.add(label, at + i, distance[at + i], r, i * k);
+      }
+      if (map) places.set(await map.place(scaled), 2 * at);
+      const fromBounds = bounds && distancesFrom(bounds, rows, z);
+      let first = 0;
+      for (const block of batch) {
+        const seen = sampledRows(block, priorityOf, task.silhouette).map((i) => first + i);
+        seenRows.push(pick(rows, seen, dim));
+        seenLabels.push(...seen.map((i) => z[i]));
+        if (fromBounds)
+          for (let i = first; i < first + block.count; i++)
+            if (fromBounds[i] > reach && counted[i] >= 0)
+              far.add(rows, i, at + i, () => priorityOf(block.start + i - first));
+        first += block.count;
+      }
+      backend.free(scaled, ...layers);
+      at += first;
     }
-    if (map) places.set(await map.place(scaled), 2 * at);
-    const fromBounds = bounds && distancesFrom(bounds, rows, z);
-    let first = 0;
-    for (const block of batch) {
-      const seen = sampledRows(block, priorityOf, task.silhouette).map((i) => first + i);
-      seenRows.push(pick(rows, seen, dim));
-      seenLabels.push(...seen.map((i) => z[i]));
-      if (fromBounds)
-        for (let i = first; i < first + block.count; i++)
-          if (fromBounds[i] > reach && counted[i] >= 0)
-            far.add(rows, i, at + i, () => priorityOf(block.start + i - first));
-      first += block.count;
-    }
-    backend.free(scaled, ...layers);
-    at += first;
+  } finally {
+    // Rows may not come, as another round is more recent.
+    map?.free();
   }
-  map?.free();
   const T = statistics.read();
   const rows = {
     labels: nd(labels),
