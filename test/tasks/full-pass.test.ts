@@ -9,6 +9,7 @@ import { mapFrom } from '../../proto/model-tensors.ts';
 import { nd, type Tensors, take } from '../../proto/tensors.ts';
 import { runTask } from '../../tasks/compute/table.ts';
 import type { TaskOf } from '../../tasks/table.ts';
+import type { ReadBlocks } from '../../worker/blocks.ts';
 import type { Backend } from '../../worker/compute/backends/backend.ts';
 import { close } from '../model/support.ts';
 import { backends } from '../worker/present.ts';
@@ -16,6 +17,7 @@ import {
   agrees,
   blobMixture,
   centresState,
+  contextOf,
   D,
   logitsOf,
   mapState,
@@ -30,6 +32,11 @@ import { covarianceOf, densitiesOf, eStepState, f64, momentSums, run, SHARDS, w 
 
 /** TensorFlow chooses the kernel of a product by the number of rows: with AVX2 a row's last bit depends on the other rows. */
 const byRowInAnyBatch = ({ identity }: Backend) => /^(wasm|cpu|tensorflow)\//.test(identity);
+
+const noBlocks: ReadBlocks = async function* () {
+  yield* [];
+  throw new Error('no rows');
+};
 
 for (const backend of backends)
   describe(`full-pass on ${backend.identity}`, () => {
@@ -91,6 +98,18 @@ for (const backend of backends)
         close(take({ map }, 'map', 'float32'), placesOnMap(mapFrom(mapState()), rows), 1e-4);
       }
       assert.ok(!('map' in (await run(worker, task()))));
+    });
+
+    test('leaves nothing on the device where its rows do not come', async () => {
+      const { states } = w.newWorker(backend).context;
+      states.put('map', 1, mapState());
+      const context = contextOf(backend, states, noBlocks, w.layout);
+      const pass = () => runTask(context, task({ map: true }), w.unit(0));
+      // The clustering net stays until it is replaced.
+      await assert.rejects(pass, /no rows/);
+      const live = backend.live();
+      await assert.rejects(pass, /no rows/);
+      assert.equal(backend.live(), live);
     });
 
     test('the same by the mixture, of which the net is not needed', async () => {
