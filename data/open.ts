@@ -2,8 +2,8 @@ import { basename } from 'node:path';
 import { readFully, statusOf } from '../base/files.ts';
 import { UserError } from '../base/user-error.ts';
 import { elementCount } from '../model/arrays.ts';
-import { inARow } from './array-parts.ts';
 import type { ContainedArray } from './arrays/container.ts';
+import { inARow } from './arrays/container.ts';
 import { decode, decodeInto, dtypeName } from './arrays/dtype.ts';
 import {
   type ContainerFormat,

@@ -5,7 +5,7 @@ import { UserError } from '../base/user-error.ts';
 import { isFileOf } from '../data/file-names.ts';
 import { formatOf } from '../data/open.ts';
 import { countFlags } from '../data/outlier-bounds.ts';
-import { namesOfRows } from '../data/texts/row-names.ts';
+import { namesOfRows } from '../data/texts/texts.ts';
 import { renumberLabels } from '../model/order.ts';
 import { cutOf, type RunCut, toCut } from '../passes/cut.ts';
 import { type LabelledPiece, openPredictor, type PredictInput, type Predictor } from '../passes/predict.ts';

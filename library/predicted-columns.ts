@@ -1,8 +1,7 @@
 import { confidenceOf, reachOf } from '../model/description/distances.ts';
 import type { Name } from '../model/description/names.ts';
 import type { Predictor, RowLabels } from '../passes/predict.ts';
-import { labelColumns } from '../run/label-columns.ts';
-import { type LabelColumn, MAP_COLUMNS, mapColumns } from '../run/label-table.ts';
+import { type LabelColumn, labelColumns, MAP_COLUMNS, mapColumns } from '../run/label-table.ts';
 
 /**
  * The columns of labels of new rows, as far as the model knows them, and those of some rows, which have responsibilities. `called`: what

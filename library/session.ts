@@ -37,7 +37,7 @@ export async function session(config: RunConfig, options: SessionOptions): Promi
     // Loaded while the workers start.
     const loaded = Promise.all([
       import('../coordinator/fit/recipe.ts'),
-      import('../run/foreign.ts'),
+      import('../run/checkpoints.ts'),
       workers.ready,
     ]);
     const finished = loaded.then(async ([{ recipe }, { foreignTo }]) => {

@@ -1,7 +1,7 @@
 import { contrastsOf } from '../model/description/contrast.ts';
 import { type Centres, nearestCentres } from '../model/description/distances.ts';
+import type { TellingColumn } from '../model/description/names.ts';
 import { type Name, nameClusters } from '../model/description/names.ts';
-import type { TellingColumn } from '../model/description/telling.ts';
 import {
   type ColumnSample,
   namesOf,

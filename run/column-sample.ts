@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { ranges, yieldToEventLoop } from '../base/slices.ts';
 import { openSource } from '../data/open.ts';
-import { rowsAt } from '../data/rows-at.ts';
+import { rowsAt } from '../data/remote/read-ahead.ts';
 import type { ColumnSample } from '../model/description/telling-columns.ts';
 import type { Stream } from '../model/stream/stream.ts';
 import { SAMPLE } from './stream-files.ts';

@@ -1,11 +1,9 @@
-import { type NamedRows, namesOfRows } from '../data/texts/row-names.ts';
-import { repeatCounter } from '../data/texts/texts.ts';
+import { type NamedRows, namesOfRows, repeatCounter } from '../data/texts/texts.ts';
 import type { Name } from '../model/description/names.ts';
 import type { Order } from '../model/order.ts';
 import type { Contingency } from '../model/scores.ts';
 import type { RunConfig } from './config.ts';
-import { labelColumns } from './label-columns.ts';
-import { csvTable, type LabelTableWriter, nameOfRows, parquetTable } from './label-table.ts';
+import { csvTable, type LabelTableWriter, labelColumns, nameOfRows, parquetTable } from './label-table.ts';
 import { rowSlices } from './row-files.ts';
 import type { RunDirectory, StreamedFile } from './run-directory.ts';
 

@@ -1,9 +1,9 @@
 import * as z from 'zod/mini';
 import { list, record } from '../base/schema.ts';
+import type { TellingColumn } from '../model/description/names.ts';
 import { NAMED_BY, type Name, type NamedBy } from '../model/description/names.ts';
-import type { TellingColumn } from '../model/description/telling.ts';
+import type { PastUpdate } from '../model/stream/findings.ts';
 import { ALARMS, type Alarm, type Drift, type Lineage } from '../model/stream/findings.ts';
-import type { PastUpdate } from '../model/stream/history.ts';
 import { checked, type RunFiles, readable } from './run-files.ts';
 
 /** `clusters.json` of a run directory: what its clusters are. */

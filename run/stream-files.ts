@@ -7,14 +7,13 @@ import { absolute } from '../data/remote/address.ts';
 import type { Source } from '../data/source.ts';
 import { type Layout, layoutOf } from '../model/layout.ts';
 import type { Stream, StreamPart } from '../model/stream/stream.ts';
-import { STATE } from './base-run.ts';
+import { KEPT_TEXTS, STATE } from './base-run.ts';
 import { type ClusterCheckpoint, encodeCheckpoint } from './checkpoint.ts';
 import { readCheckpoint, readEncoderIn } from './checkpoints.ts';
 import type { RunConfig } from './config.ts';
 import type { Encoding } from './encoding.ts';
 import type { RunDirectory } from './run-directory.ts';
 import { recordedHashes, runFiles } from './run-files.ts';
-import { KEPT_TEXTS } from './texts-of-sample.ts';
 
 /**
  * The folder `stream` of a run directory: from what updates go on. The rows of the sample as they are in their files, the state at the end of the run,

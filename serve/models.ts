@@ -1,8 +1,7 @@
 import { statSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { UserError } from '../base/user-error.ts';
-import { directoryOf } from '../streams/follow/directories.ts';
-import { readManifest } from '../streams/follow/manifest.ts';
+import { directoryOf, readManifest } from '../streams/follow/manifest.ts';
 import type { ServeMetrics } from './metrics.ts';
 import { loadModel, type Model } from './model.ts';
 

@@ -29,7 +29,7 @@ import { wordsOf } from '../coordinator/fit/words.ts';
 import { fingerprint } from '../data/blocks.ts';
 import { openSource } from '../data/open.ts';
 import { outliersIn } from '../data/outlier-bounds.ts';
-import { rowsAt } from '../data/rows-at.ts';
+import { rowsAt } from '../data/remote/read-ahead.ts';
 import type { Source } from '../data/source.ts';
 import { rowTexts } from '../data/texts/texts.ts';
 import { priority } from '../model/random.ts';
@@ -37,10 +37,10 @@ import { ofUnits, onSample, withoutClusters } from '../model/state.ts';
 import { scaleStatistics } from '../model/statistics.ts';
 import { alarmsOf } from '../model/stream/drift.ts';
 import type { Drift } from '../model/stream/findings.ts';
-import { namedClusters } from '../model/stream/lineage.ts';
 import {
   afterUpdate,
   comesBack,
+  namedClusters,
   pooled,
   type Residual,
   residualDrift,
@@ -51,7 +51,7 @@ import {
   withPart,
 } from '../model/stream/stream.ts';
 import { aboutClusters } from '../passes/count-words.ts';
-import { assertBase, readBase } from '../run/base-run.ts';
+import { assertBase, hasKeptTexts, KEPT_TEXTS, keepTexts, keptTexts, readBase } from '../run/base-run.ts';
 import type { ClusterCheckpoint } from '../run/checkpoint.ts';
 import type { DataMoments } from '../run/data-moments.ts';
 import type { FullPassResult } from '../run/descriptions.ts';
@@ -65,7 +65,6 @@ import {
   trainedEncoder,
   writeDrawn,
 } from '../run/stream-files.ts';
-import { hasKeptTexts, KEPT_TEXTS, keepTexts, keptTexts } from '../run/texts-of-sample.ts';
 import { changedColumn, driftText } from './drift-text.ts';
 
 /**

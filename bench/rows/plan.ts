@@ -1,7 +1,6 @@
 // What the pieces of a run cost, for coordinator/fit/costs.ts, and how far `dpmesh plan` is from runs (docs/scale.md).
 import { readdirSync, readFileSync } from 'node:fs';
-import { COSTS } from '../../coordinator/fit/costs.ts';
-import { plan } from '../../coordinator/fit/plan.ts';
+import { COSTS, plan } from '../../coordinator/fit/plan.ts';
 import { sampleThreshold } from '../../coordinator/fit/preparation/limits.ts';
 import { layoutOf } from '../../model/layout.ts';
 import { statisticsLength } from '../../model/statistics.ts';

@@ -1,13 +1,12 @@
-import { rowsAt } from '../../data/rows-at.ts';
+import { rowsAt } from '../../data/remote/read-ahead.ts';
 import type { Source } from '../../data/source.ts';
 import { fromRaw, missedLength, modelRows, type Transform } from '../../data/transform.ts';
 import { concat } from '../../model/arrays.ts';
 import { layersOf } from '../../model/nets/net.ts';
 import { priority, type Seed } from '../../model/random.ts';
 import { classify, type State } from '../../model/state.ts';
-import { driftOf, explained, likeliest, unchangedClusters } from '../../model/stream/drift.ts';
+import { driftOf, explained, graphDriftOf, likeliest, unchangedClusters } from '../../model/stream/drift.ts';
 import type { Drift } from '../../model/stream/findings.ts';
-import { graphDriftOf } from '../../model/stream/graph-drift.ts';
 import { withNewRows } from '../../model/stream/stream.ts';
 
 /** What an update asks of new rows by the clusters before: how they differ from the rows these were trained on, and which they explain. Rows are as they are in the file. */

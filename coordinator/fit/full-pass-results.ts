@@ -1,6 +1,5 @@
 import { concat, splitEvenly } from '../../model/arrays.ts';
-import { distanceCounts } from '../../model/description/distances.ts';
-import { type Candidate, keepLeast } from '../../model/description/least-rows.ts';
+import { type Candidate, distanceCounts, keepLeast } from '../../model/description/distances.ts';
 import { nextSplits } from '../../model/hierarchy/dendrogram.ts';
 import { type Block, blockCount, type Layout, shardBlocks } from '../../model/layout.ts';
 import { NotPositiveDefiniteError } from '../../model/linalg.ts';

@@ -5,7 +5,7 @@ import pMap from 'p-map';
 import { draftOf } from '../../base/drafts.ts';
 import { attempted, hasNoLinks, mkdirp, remove } from '../../base/files.ts';
 import { UserError } from '../../base/user-error.ts';
-import { inARow } from '../array-parts.ts';
+import { inARow } from '../arrays/container.ts';
 import { cacheFolder, copyName } from '../cache.ts';
 import { isTableName } from '../file-names.ts';
 import { type FoundPart, isArrayName, partsAt } from '../parts.ts';

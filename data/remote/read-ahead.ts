@@ -1,3 +1,4 @@
+import { yieldToEventLoop } from '../../base/slices.ts';
 import type { Latency, Source } from '../source.ts';
 
 /** Consecutive rows. */
@@ -86,4 +87,18 @@ async function* ahead(
     yield await pending.shift()!;
     bytes -= count * source.dim * 4;
   }
+}
+
+/** The rows of these numbers, ascending, as they are in the file: [n,D]. */
+export async function rowsAt(source: Source, rows: readonly number[]): Promise<Float32Array> {
+  const { dim } = source;
+  const values = new Float32Array(rows.length * dim);
+  const spans = rows.map((start) => ({ start, count: 1 }));
+  let at = 0;
+  for await (const row of readSpans(source, spans)) {
+    values.set(row, at);
+    at += dim;
+    await yieldToEventLoop();
+  }
+  return values;
 }

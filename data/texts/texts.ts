@@ -1,4 +1,5 @@
 import { UserError } from '../../base/user-error.ts';
+import type { Source } from '../source.ts';
 import { unpacked } from '../streams.ts';
 
 /** The texts of rows in pieces of any size, from slices of any other. */
@@ -82,4 +83,16 @@ export async function* linesOf(path: string): AsyncGenerator<string[]> {
   }
   left += decoder.decode();
   if (left) yield [withoutReturn(left)];
+}
+
+export type NamedRows = Pick<Source, 'images' | 'texts' | 'id'>;
+
+/** What names the rows: a column of a table, those of the cells of an .h5ad, or images; null: their numbers. */
+export function namesOfRows(
+  { images, texts, id: usual = '' }: NamedRows,
+  { data, id }: { data: string; id: string | null },
+): RowTexts | null {
+  if (images) return rowTexts(inSlices(images), data);
+  const column = id ?? usual;
+  return column && texts ? rowTexts(texts(column), `column ${column} of ${data}`) : null;
 }

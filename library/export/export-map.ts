@@ -15,8 +15,13 @@ import { nodeNames } from '../../page/drawing/cluster-details.ts';
 import type { WholeMap } from '../../page/drawing/map/whole-map.ts';
 import { openUnchanged } from '../../page/report/rows.ts';
 import { wholeMapOf } from '../../page/whole-map.ts';
-import { labelColumns } from '../../run/label-columns.ts';
-import { mapColumns, type ParquetColumn, type ParquetValues, parquetFile } from '../../run/label-table.ts';
+import {
+  labelColumns,
+  mapColumns,
+  type ParquetColumn,
+  type ParquetValues,
+  parquetFile,
+} from '../../run/label-table.ts';
 import { type RowSlice, rowSlices } from '../../run/row-files.ts';
 import { type RunFile, readFinishedRun } from '../../run/run-file.ts';
 import type { RunFiles } from '../../run/run-files.ts';

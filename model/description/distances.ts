@@ -3,6 +3,7 @@ import { cholesky, fourSquaredDistances, invertLower, packedLower } from '../lin
 import type { Mixture } from '../mixture.ts';
 import { keyOf, numberOf } from '../quantile-search.ts';
 import { type Covariance, centreWidth } from '../statistics.ts';
+import { MOST_SHOWN } from '../widths.ts';
 
 /** The centres of clusters, distances of rows from them, and what is shown of these: nearest rows, quantiles. */
 
@@ -287,4 +288,21 @@ export function outlierScore(quantiles: Float32Array, cluster: number, distance:
   }
   const [below, above] = [quantiles[first + low], quantiles[first + high]];
   return (low + (distance - below) / (above - below)) / QUANTILE_STEPS;
+}
+
+export interface Candidate {
+  row: number;
+  value: number;
+}
+
+/** Puts the candidate into the list of the `most` least ones, of equal values those of the first rows, if it is one of them. */
+export function keepLeast<C extends Candidate>(list: C[], candidate: C, most = MOST_SHOWN): void {
+  const isBefore = (a: Candidate, b: Candidate) =>
+    a.value < b.value || (a.value === b.value && a.row < b.row);
+  const last = list.at(-1);
+  if (list.length >= most && !isBefore(candidate, last!)) return;
+  let at = list.length;
+  while (at > 0 && isBefore(candidate, list[at - 1])) at--;
+  list.splice(at, 0, candidate);
+  if (list.length > most) list.pop();
 }

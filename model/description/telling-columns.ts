@@ -1,5 +1,5 @@
+import type { TellingColumn } from './names.ts';
 import { tidyName } from './names.ts';
-import type { TellingColumn } from './telling.ts';
 
 /**
  * Names of clusters by the columns that set them apart, such as `high income, low age, region = north`: for each cluster, and each join of

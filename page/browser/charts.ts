@@ -1,4 +1,4 @@
-import type { PastUpdate } from '../../model/stream/history.ts';
+import type { PastUpdate } from '../../model/stream/findings.ts';
 import { kAfterEpochs } from '../../run/history.ts';
 import { type ChartFrame, epochAt, hasLogAxis, kChart, lossChart } from '../drawing/charts.ts';
 import { type Described, nodeNames } from '../drawing/cluster-details.ts';

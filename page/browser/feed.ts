@@ -1,5 +1,5 @@
 import type { Legend } from '../../model/shades.ts';
-import type { PastUpdate } from '../../model/stream/history.ts';
+import type { PastUpdate } from '../../model/stream/findings.ts';
 import type { TimedEvent } from '../../run/events.ts';
 import { addEpoch, addEvent, cutBack, type RunHistory } from '../../run/history.ts';
 import {

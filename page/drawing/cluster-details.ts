@@ -1,4 +1,4 @@
-import type { TellingColumn } from '../../model/description/telling.ts';
+import type { TellingColumn } from '../../model/description/names.ts';
 import { type ClusterTable, neighboursText } from './cluster-table.ts';
 import { swatch } from './palette.ts';
 import { counted, escaped, percent, significant } from './text.ts';

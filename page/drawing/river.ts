@@ -1,7 +1,7 @@
 import { scaleLinear } from 'd3-scale';
 import { area, curveBumpX } from 'd3-shape';
-import type { PastUpdate } from '../../model/stream/history.ts';
-import { lineageText } from '../../run/lineage.ts';
+import type { PastUpdate } from '../../model/stream/findings.ts';
+import { lineageText } from '../../run/events.ts';
 import { bottomAxis } from './axes.ts';
 import { colourOf } from './palette.ts';
 import { picture, text, WIDTH } from './svg.ts';

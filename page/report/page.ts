@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { munkres } from 'munkres';
 import { PAGE_FILES } from '../../base/package.ts';
-import type { PastUpdate } from '../../model/stream/history.ts';
+import type { PastUpdate } from '../../model/stream/findings.ts';
 import { emptyHistory, kChanges, keptEvents, type RunHistory } from '../../run/history.ts';
 import type { Outcome, RunInfo } from '../drawing/api.ts';
 import { byLabels, cardsLegend, clusterCards, type Described, nameText } from '../drawing/cluster-details.ts';

@@ -2,7 +2,7 @@ import type { ServerResponse } from 'node:http';
 import type { FastifyInstance, FastifyReply } from 'fastify';
 import { inSlices, yieldToEventLoop } from '../../base/slices.ts';
 import type { FieldValues, RowFields } from '../../data/fields.ts';
-import { rowsAt } from '../../data/rows-at.ts';
+import { rowsAt } from '../../data/remote/read-ahead.ts';
 import type { Source } from '../../data/source.ts';
 import { type KeptTexts, lineOf } from '../../data/texts/kept-texts.ts';
 import { languagesOf, stopWordsOf } from '../../data/texts/stop-words.ts';

@@ -9,8 +9,15 @@ import { readRunFile } from '../../run/run-file.ts';
 import { lockDirectory } from '../../run/run-lock.ts';
 import { readStream } from '../../run/stream-files.ts';
 import { readTrainedModel } from '../../run/trained-model.ts';
-import { directoryOf, numbered } from './directories.ts';
-import { type Manifest, type Part, readManifest, waitingIn, writeManifest } from './manifest.ts';
+import {
+  directoryOf,
+  type Manifest,
+  numbered,
+  type Part,
+  readManifest,
+  waitingIn,
+  writeManifest,
+} from './manifest.ts';
 
 /**
  * The folder of a follow: its manifest, `labels/` of parts, and of the last two updates `update-<n>`, a run directory, and `rows-<n>`, the copies of

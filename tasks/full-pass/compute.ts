@@ -6,13 +6,14 @@ import { createNpy } from '../../data/npy.ts';
 import { partName } from '../../data/row-parts.ts';
 import { concat } from '../../model/arrays.ts';
 import {
+  type Candidate,
   type Centres,
   confidenceOf,
   distanceFrom,
   distancesFrom,
+  keepLeast,
   reachOf,
 } from '../../model/description/distances.ts';
-import { type Candidate, keepLeast } from '../../model/description/least-rows.ts';
 import type { Block } from '../../model/layout.ts';
 import { priority } from '../../model/random.ts';
 import { columnShape, rowColumns } from '../../model/row-columns.ts';

@@ -6,7 +6,7 @@ import { before, describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { readNpy, writeNpy } from '../../data/npy.ts';
 import { predict, update } from '../../index.ts';
-import type { PastUpdate } from '../../model/stream/history.ts';
+import type { PastUpdate } from '../../model/stream/findings.ts';
 import { holdDirectory } from '../../run/run-lock.ts';
 import {
   changedCopy,

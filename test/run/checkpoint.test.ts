@@ -37,6 +37,7 @@ import {
   checkpointName,
   createCheckpoints,
   encoderFile,
+  foreignTo,
   newestCheckpoint,
   readEncoder,
   saveCheckpoint,
@@ -44,7 +45,6 @@ import {
 import type { RunConfig } from '../../run/config.ts';
 import type { Encoding } from '../../run/encoding.ts';
 import type { RunEvent } from '../../run/events.ts';
-import { foreignTo } from '../../run/foreign.ts';
 import type { RunFile } from '../../run/run-file.ts';
 
 const MAX_FLOAT32 = 2 ** 127;

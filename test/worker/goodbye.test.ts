@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { test } from 'node:test';
 import { freePort } from '../../bench/processes.ts';
 import { COMPUTATION } from '../../tasks/compute/table.ts';
-import { cpuBackend } from '../../worker/compute/backends/cpu.ts';
+import { cpuBackend } from '../../worker/compute/backends/host.ts';
 import { startWorker } from '../../worker/worker.ts';
 
 // `done` used to resolve at once, so that a process which exited then lost its `bye`.

@@ -1,5 +1,5 @@
 import type { Backend } from '../../worker/compute/backends/backend.ts';
-import { cpuBackend } from '../../worker/compute/backends/cpu.ts';
+import { cpuBackend } from '../../worker/compute/backends/host.ts';
 import { loadBackend } from '../../worker/compute/backends/load.ts';
 import { loadBinding } from '../../worker/compute/backends/tf-binding.ts';
 import { tfHost } from '../../worker/compute/backends/tf-host.ts';

@@ -6,7 +6,7 @@ import type { WorkUnit } from '../../proto/messages.ts';
 import { nd, type Tensors } from '../../proto/tensors.ts';
 import { createStates, type States } from '../../tasks/compute/context.ts';
 import { TASKS, type Task, type TaskName, type TaskOf } from '../../tasks/table.ts';
-import { cpuBackend } from '../../worker/compute/backends/cpu.ts';
+import { cpuBackend } from '../../worker/compute/backends/host.ts';
 import { sampleGraphOf } from './graph-states.ts';
 import {
   adamStateOf,

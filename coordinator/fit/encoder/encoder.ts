@@ -1,7 +1,7 @@
 import { freemem } from 'node:os';
 import { gigabytes } from '../../../base/text.ts';
 import { UserError } from '../../../base/user-error.ts';
-import { rowsAt } from '../../../data/rows-at.ts';
+import { rowsAt } from '../../../data/remote/read-ahead.ts';
 import type { Source } from '../../../data/source.ts';
 import {
   type ColumnMap,

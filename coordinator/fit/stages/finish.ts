@@ -17,7 +17,7 @@ import type { Lineage } from '../../../model/stream/findings.ts';
 import type { Stream } from '../../../model/stream/stream.ts';
 import { aboutClusters } from '../../../passes/count-words.ts';
 import { notesOn, notesOnReplicates, type RunOutcome, uncountedWords } from '../../../passes/notes.ts';
-import { readBase } from '../../../run/base-run.ts';
+import { keepTexts, readBase } from '../../../run/base-run.ts';
 import type { Checkpoints } from '../../../run/checkpoints.ts';
 import { columnSample } from '../../../run/column-sample.ts';
 import { shownRows, writeLabelFiles } from '../../../run/descriptions.ts';
@@ -37,7 +37,6 @@ import {
 import { shownFiles } from '../../../run/shown-files.ts';
 import { removeDrawn } from '../../../run/stream-files.ts';
 import type { Replicates, Summary } from '../../../run/summary.ts';
-import { keepTexts } from '../../../run/texts-of-sample.ts';
 import { TREE } from '../../../run/tree.ts';
 import { labelParts, removeUnfinishedParts } from '../label-parts.ts';
 import { summarize, writeCentres, writeMap, writeModel } from '../results.ts';

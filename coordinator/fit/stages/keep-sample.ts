@@ -1,9 +1,9 @@
 import { ranges, yieldToEventLoop } from '../../../base/slices.ts';
-import { rowsAt } from '../../../data/rows-at.ts';
+import { rowsAt } from '../../../data/remote/read-ahead.ts';
 import { priority } from '../../../model/random.ts';
 import { ofFirst, onSample } from '../../../model/state.ts';
 import { scaleStatistics } from '../../../model/statistics.ts';
-import { withUpdate } from '../../../model/stream/history.ts';
+import { withUpdate } from '../../../model/stream/findings.ts';
 import type { Stream } from '../../../model/stream/stream.ts';
 import { labelsAt } from '../../../run/row-files.ts';
 import { partOf, SAMPLE, writeState } from '../../../run/stream-files.ts';

@@ -1,4 +1,4 @@
-import { rowsAt } from '../../../data/rows-at.ts';
+import { rowsAt } from '../../../data/remote/read-ahead.ts';
 import type { Source } from '../../../data/source.ts';
 import type { Transform } from '../../../data/transform.ts';
 import { LAID_OUT, type MapNet } from '../../../model/graph/map-net.ts';

@@ -1,10 +1,9 @@
-// The arithmetic of docs/scale.md: its numbers are those of coordinator/fit/costs.ts and coordinator/fit/plan.ts.
+// The arithmetic of docs/scale.md: its numbers are those of coordinator/fit/plan.ts and coordinator/fit/plan.ts.
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { CHECKED, predicted } from '../../../bench/rows/plan.ts';
-import { COSTS } from '../../../coordinator/fit/costs.ts';
-import { type Machines, type Plan, plan } from '../../../coordinator/fit/plan.ts';
+import { COSTS, type Machines, type Plan, plan } from '../../../coordinator/fit/plan.ts';
 import { layoutOf } from '../../../model/layout.ts';
 import { resolveConfig } from '../../../run/config.ts';
 import { called } from '../../e2e/in-process.ts';
@@ -34,7 +33,7 @@ async function planned(
 }
 const secondsOf = ({ phases }: Plan, name: string) => phases.find((each) => each.name === name)!.seconds;
 
-test('docs/scale.md has the costs of coordinator/fit/costs.ts', () => {
+test('docs/scale.md has the costs of coordinator/fit/plan.ts', () => {
   for (const [name, cost] of Object.entries(COSTS))
     assert.equal(Number(cellsOf(`\`${name}\``)[0]), cost, name);
 });

@@ -12,7 +12,7 @@ import { createStates } from '../../../tasks/compute/context.ts';
 import { runTask } from '../../../tasks/compute/table.ts';
 import { TASKS, type Task } from '../../../tasks/table.ts';
 import type { ReadBlocks } from '../../../worker/blocks.ts';
-import { cpuBackend } from '../../../worker/compute/backends/cpu.ts';
+import { cpuBackend } from '../../../worker/compute/backends/host.ts';
 import { contextOf, hashesState } from '../../worker/support.ts';
 import { assertClose, blobs, memoryRounds, type Point, randomNumbers } from './support.ts';
 

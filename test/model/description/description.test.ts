@@ -2,17 +2,18 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { contrastsOf } from '../../../model/description/contrast.ts';
 import {
+  type Candidate,
   centresOf,
   confidenceOf,
   distanceCounts,
   distanceFrom,
   distancesFrom,
+  keepLeast,
   nearestCentres,
   outlierScore,
   reachOf,
   reorderedCentres,
 } from '../../../model/description/distances.ts';
-import { type Candidate, keepLeast } from '../../../model/description/least-rows.ts';
 import { normals } from '../support.ts';
 
 describe('quantiles of distances', () => {

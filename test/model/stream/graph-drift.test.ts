@@ -3,9 +3,8 @@ import { describe, test } from 'node:test';
 import { fromRaw, missedLength, modelRows, planFeatures } from '../../../data/transform.ts';
 import { generator } from '../../../model/random.ts';
 import { addRow, covarianceOf, mean, statisticsLength } from '../../../model/statistics.ts';
-import { alarmsOf } from '../../../model/stream/drift.ts';
+import { alarmsOf, graphDriftOf } from '../../../model/stream/drift.ts';
 import type { Alarm } from '../../../model/stream/findings.ts';
-import { graphDriftOf } from '../../../model/stream/graph-drift.ts';
 
 const [TOPICS, COLUMNS, AXES, ROWS] = [8, 80, 24, 500];
 

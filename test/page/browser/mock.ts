@@ -7,7 +7,7 @@ import { fileURLToPath } from 'node:url';
 import type { BrowserContextOptions, Page } from 'playwright-core';
 import { SECURITY_HEADERS } from '../../../base/http.ts';
 import { imageUri } from '../../../data/images/folder.ts';
-import type { PastUpdate } from '../../../model/stream/history.ts';
+import type { PastUpdate } from '../../../model/stream/findings.ts';
 import type {
   MergeTree,
   Message,

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { type PastUpdate, withUpdate } from '../../../model/stream/history.ts';
+import { type PastUpdate, withUpdate } from '../../../model/stream/findings.ts';
 import { colourOf } from '../../../page/drawing/palette.ts';
 import { riverOf, riverPicture, riverTable, updateTexts } from '../../../page/drawing/river.ts';
 import { updatesOf } from '../report/contents.ts';

@@ -1,7 +1,7 @@
 // A finished run that nothing computed, with texts that would be markup if they were not escaped.
 
 import { DENSITY_CELLS, RECORD, writeRecord } from '../../../model/map-tiles.ts';
-import type { PastUpdate } from '../../../model/stream/history.ts';
+import type { PastUpdate } from '../../../model/stream/findings.ts';
 import type { Described } from '../../../page/drawing/cluster-details.ts';
 import { aboutMap, type SampledMap } from '../../../page/drawing/map/whole-map.ts';
 import {

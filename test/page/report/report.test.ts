@@ -7,7 +7,7 @@ import { decode } from 'fast-png';
 import { UserError } from '../../../base/user-error.ts';
 import { imageShape, imageUri } from '../../../data/images/folder.ts';
 import type { Source } from '../../../data/source.ts';
-import type { PastUpdate } from '../../../model/stream/history.ts';
+import type { PastUpdate } from '../../../model/stream/findings.ts';
 import type { MergeTree } from '../../../page/drawing/api.ts';
 import { lossScale } from '../../../page/drawing/axes.ts';
 import { kChart, lossChart } from '../../../page/drawing/charts.ts';

@@ -8,7 +8,7 @@ import { take } from '../../../proto/tensors.ts';
 import { createStates } from '../../../tasks/compute/context.ts';
 import { localSteps } from '../../../tasks/steps/compute.ts';
 import type { Backend, FlatNet } from '../../../worker/compute/backends/backend.ts';
-import { cpuBackend } from '../../../worker/compute/backends/cpu.ts';
+import { cpuBackend } from '../../../worker/compute/backends/host.ts';
 import { wasmBackend } from '../../../worker/compute/backends/wasm.ts';
 import { trainNet } from '../../../worker/compute/mlp.ts';
 import { close } from '../../model/support.ts';

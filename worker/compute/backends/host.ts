@@ -1,5 +1,5 @@
 import { elementCount } from '../../../model/arrays.ts';
-import { argmaxRows } from '../../../model/nets/net.ts';
+import { argmaxRows, product } from '../../../model/nets/net.ts';
 import { statisticsLength } from '../../../model/statistics.ts';
 import type { Backend, Loss, Tensor } from './backend.ts';
 
@@ -340,4 +340,35 @@ function quadraticColumns(xt: F32, rows: number, dim: number, diagonal: boolean,
     for (let e = d; e < end; e++, o += rows)
       for (let i = 0, a = d * rows, b = e * rows; i < rows; i++) out[o + i] = xt[a + i] * xt[b + i];
   }
+}
+
+/** Plain loops with float64 sums: the reference in tests, and the fallback where WebAssembly is not allowed. */
+export function cpuBackend(): Backend {
+  const blocks = new Map<number, Float32Array>();
+  // Addresses are in bytes and never reused; an operation may use one in the middle of a block.
+  let top = 4;
+  const view = (address: number, size: number) => {
+    const block = blocks.get(address);
+    if (block) return block.subarray(0, size);
+    for (const [start, values] of blocks) {
+      const offset = (address - start) / 4;
+      if (offset > 0 && offset < values.length) return values.subarray(offset, offset + size);
+    }
+    throw new Error(`no tensor at ${address}`);
+  };
+  return hostBackend(
+    'cpu/1',
+    {
+      allocate(size) {
+        const address = top;
+        top += 4 * Math.max(size, 1);
+        blocks.set(address, new Float32Array(size));
+        return address;
+      },
+      release: (address) => void blocks.delete(address),
+      view,
+    },
+    (a, m, k, b, n, bias, relu, out) =>
+      product(view(a, m * k), m, k, view(b, k * n), n, bias ? view(bias, n) : null, relu, view(out, m * n)),
+  );
 }

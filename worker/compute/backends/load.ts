@@ -81,7 +81,7 @@ export async function loadBackend(name: string, { gpu = 0, now = false } = {}): 
   assertAddressSpaceFor(name);
   switch (name) {
     case 'cpu':
-      return (await import('./cpu.ts')).cpuBackend();
+      return (await import('./host.ts')).cpuBackend();
     case 'wasm':
       return (await import('./wasm.ts')).wasmBackend();
     case 'tensorflow':
