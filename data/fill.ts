@@ -1,16 +1,12 @@
 import { cholesky, invertLower, unwhitened, whitened } from '../model/linalg.ts';
+import type { StepValue } from '../model/transform-steps.ts';
 
 /**
  * Cells that are not known: those with one exact value of a continuous column, where an imputation has put it (docs/algorithm.md,
- * section 3). As they are, each such value is a cluster; in place of it they get a number that rows like theirs have.
+ * section 3). As they are, each such value is a cluster; in place of it they get a number that rows like theirs have. `columns` of a raw row, and
+ * the value of each that stands for an unknown one; `donors`: rows that have none of these values, row-major.
  */
-export interface Fill {
-  /** Columns of a raw row, and the value of each that stands for an unknown one. */
-  readonly columns: Int32Array;
-  readonly values: Float32Array;
-  /** Rows that have none of these values, row-major. */
-  readonly donors: Float32Array;
-}
+export type Fill = StepValue<'fill'>;
 
 /** So many donors are near, at least, or this times the columns: a regression on all columns needs more than these. */
 const [FEWEST_NEAR, NEAR_BY_COLUMN] = [20, 4];
@@ -19,13 +15,6 @@ const RIDGE = 1e-2;
 
 /** How many donors are near a row of so many columns. */
 export const nearDonors = (dim: number): number => Math.max(FEWEST_NEAR, NEAR_BY_COLUMN * dim);
-
-/** Does it fill rows of `dim` numbers? */
-export const isFill = ({ columns, values, donors }: Fill, dim: number): boolean =>
-  values.length === columns.length &&
-  columns.every((column) => column >= 0 && column < dim) &&
-  donors.length > 0 &&
-  donors.length % dim === 0;
 
 /** Which columns of the row at `at` are not known. */
 const unknownIn = ({ columns, values }: Pick<Fill, 'columns' | 'values'>, rows: Float32Array, at: number) =>

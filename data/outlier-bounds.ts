@@ -1,17 +1,11 @@
+import type { StepValue } from '../model/transform-steps.ts';
+
 /**
  * Limits on some columns of the raw rows: a row beyond one of them is an outlier, and is not trained on
- * (docs/algorithm.md, section 3).
+ * (docs/algorithm.md, section 3). `columns`: those that have limits; `low`, `high`: the least and the largest number there of a row that
+ * is no outlier; `least`, `most`: those that rows of the training sample have, where outliers are moved to.
  */
-export interface OutlierBounds {
-  /** The columns that have limits. */
-  readonly columns: Int32Array;
-  /** The least and the largest number, in each of these columns, of a row that is no outlier. */
-  readonly low: Float32Array;
-  readonly high: Float32Array;
-  /** The least and the largest number that rows of the training sample have there: where outliers are moved to. */
-  readonly least: Float32Array;
-  readonly most: Float32Array;
-}
+export type OutlierBounds = StepValue<'fences'>;
 
 /** The limits of one column, in JSON files of a run. */
 export interface SavedBound {

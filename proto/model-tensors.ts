@@ -1,6 +1,7 @@
 import { concat } from '../model/arrays.ts';
 import type { MapNet } from '../model/graph/map-net.ts';
 import { type Net, netWidths } from '../model/nets/net.ts';
+import { arraysOf, STEPS, type StepName, type Steps, stepsFrom } from '../model/transform-steps.ts';
 import { nd, type Tensors, take } from './tensors.ts';
 
 /**
@@ -11,60 +12,45 @@ import { nd, type Tensors, take } from './tensors.ts';
 export function transformFrom(tensors: Tensors) {
   const f32 = (name: string): Float32Array => take(tensors, name, 'float32');
   const f64 = (name: string): Float64Array => take(tensors, name, 'float64');
-  const i32 = (name: string): Int32Array => take(tensors, name, 'int32');
+  const columns: Int32Array | null = 'columns' in tensors ? take(tensors, 'columns', 'int32') : null;
   const bias = f32('bias');
   const [normalize, input] = take(tensors, 'shape', 'int32', 2);
   return {
-    before: 'shift' in tensors ? { factor: f32('factor'), shift: f32('shift') } : null,
+    ...{ before: null, fences: null },
     normalize: normalize === 1,
     input,
     dim: bias.length,
-    columns: 'columns' in tensors ? i32('columns') : null,
+    columns,
     weights: f32('weights'),
     bias,
     scale: f64('scale'),
     offset: f64('offset'),
-    fences: !('fenced' in tensors)
-      ? null
-      : {
-          columns: i32('fenced'),
-          ...{ low: f32('low'), high: f32('high'), least: f32('least'), most: f32('most') },
-        },
-    ...('grid' in tensors && { grid: f32('grid') }),
-    ...('atoms' in tensors && { atoms: { columns: i32('atomColumns'), values: f32('atoms') } }),
-    ...('donors' in tensors && {
-      fill: { columns: i32('fillColumns'), values: f32('fillValues'), donors: f32('donors') },
-    }),
+    ...stepsFrom(({ tensor, type }) => (tensor in tensors ? take(tensors, tensor, type) : undefined)),
   };
 }
 
 /** The reverse. */
 export function transformTensors(transform: ReturnType<typeof transformFrom>): Tensors {
-  const { before, normalize, input, dim, columns, weights, bias, scale, offset, fences, grid, atoms, fill } =
-    transform;
+  const { normalize, input, dim, columns, weights, bias, scale, offset } = transform;
   return {
     shape: nd(Int32Array.of(normalize ? 1 : 0, input)),
     weights: columns ? nd(weights) : nd(weights, input, dim),
     bias: nd(bias),
     scale: nd(scale),
     offset: nd(offset),
-    ...(before && { factor: nd(before.factor), shift: nd(before.shift) }),
     ...(columns && { columns: nd(columns) }),
-    ...(grid && { grid: nd(grid) }),
-    ...(atoms && { atomColumns: nd(atoms.columns), atoms: nd(atoms.values) }),
-    ...(fill && {
-      fillColumns: nd(fill.columns),
-      fillValues: nd(fill.values),
-      donors: nd(fill.donors, fill.donors.length / input, input),
-    }),
-    ...(fences && {
-      fenced: nd(fences.columns),
-      low: nd(fences.low),
-      high: nd(fences.high),
-      least: nd(fences.least),
-      most: nd(fences.most),
-    }),
+    ...stepTensors(transform, input),
   };
+}
+
+function stepTensors(steps: Steps, input: number): Tensors {
+  const tensors: Tensors = {};
+  for (const name of Object.keys(STEPS) as StepName[])
+    for (const [array, { tensor, shape }] of steps[name] ? arraysOf(name) : []) {
+      const values = (steps[name] as Record<string, Int32Array | Float32Array>)[array];
+      tensors[tensor] = shape.length > 1 ? nd(values, values.length / input, input) : nd(values);
+    }
+  return tensors;
 }
 
 /** Nets on the wire: W₁, b₁, W₂, b₂, … concatenated into one array, as the cost of a message grows with its number of tensors. */

@@ -1,10 +1,10 @@
-import { isFill } from '../data/fill.ts';
 import type { Transform } from '../data/transform.ts';
 import type { ColumnKinds } from '../model/gaussian/columns.ts';
 import { type Layout, shardsFor } from '../model/layout.ts';
 import { diagonalOf } from '../model/linalg.ts';
 import { netWidths } from '../model/nets/net.ts';
 import type { Copies, State } from '../model/state.ts';
+import { stepProblem } from '../model/transform-steps.ts';
 import type { RunConfig } from './config.ts';
 import type { DataMoments } from './data-moments.ts';
 
@@ -93,23 +93,18 @@ export function assertConsistent({ config, layout, dataSummary, transform, state
 
 /** Of raw rows of `input` columns to rows of `dim` numbers. */
 function assertTransform(transform: Transform, input: number, dim: number): void {
-  const { before, columns, weights, bias, scale, offset, grid, atoms, fill } = transform;
-  const lengths = [bias, scale, offset].every(({ length }) => length === dim);
-  const fits = columns
-    ? weights.length === dim &&
-      columns.length === dim &&
-      columns.every((c) => c >= 0 && c < input + (atoms?.columns.length ?? 0))
-    : weights.length === input * dim;
-  const maps = [...(before ? [before.factor, before.shift] : []), ...(grid ? [grid] : [])];
-  if (
-    atoms &&
-    !(atoms.columns.length === atoms.values.length && atoms.columns.every((c) => c >= 0 && c < input))
-  )
-    throw new RangeError('its transform has values of no column');
-  if (fill && !isFill(fill, input)) throw new RangeError('its transform has values that nothing can fill');
-  if (transform.input !== input || !lengths || !fits || maps.some(({ length }) => length !== input))
-    throw new RangeError('its transform is not one of its columns');
-  const arrays = [weights, bias, scale, offset, ...maps, ...(fill ? [fill.donors] : [])];
+  const { columns, weights, bias, scale, offset } = transform;
+  const step = stepProblem(transform, input);
+  if (step) throw new RangeError(`the ${step} of its transform are not of its columns`);
+  const arrays = [weights, bias, scale, offset];
+  const fits =
+    transform.input === input &&
+    [bias, scale, offset].every(({ length }) => length === dim) &&
+    weights.length === (columns ? dim : input * dim) &&
+    (!columns ||
+      (columns.length === dim &&
+        columns.every((c) => c >= 0 && c < input + (transform.atoms?.columns.length ?? 0))));
+  if (!fits) throw new RangeError('its transform is not one of its columns');
   if (!arrays.every((values: Float64Array | Float32Array) => values.every(Number.isFinite)))
     throw new RangeError('its transform has values that are not finite');
 }

@@ -5,12 +5,18 @@ import * as z from 'zod/mini';
 import { backendOfIdentity } from '../base/identity.ts';
 import { list, record } from '../base/schema.ts';
 import { UserError } from '../base/user-error.ts';
-import { isFill } from '../data/fill.ts';
 import { boundsFrom } from '../data/outlier-bounds.ts';
 import { categoriesSchema, type DecodeOptions, type TableOptions } from '../data/tables/table-options.ts';
 import type { ColumnMap, Transform } from '../data/transform.ts';
 import { MAX_FLOAT32 } from '../data/value-range.ts';
 import { elementCount, MAX_MAGNITUDE } from '../model/arrays.ts';
+import {
+  arraysOf,
+  type StepName,
+  type StepValue,
+  savedStepFrom,
+  stepProblem,
+} from '../model/transform-steps.ts';
 import { assertReadable, openFinished, problemOfLists } from './finished-run.ts';
 import { readSavedCentres, readSavedMap } from './row-files.ts';
 import { checked, type RunFiles, readRunJson } from './run-files.ts';
@@ -85,6 +91,17 @@ const size = z.int().check(z.positive());
 const column = z.int().check(z.nonnegative());
 const numbers = list(z.number());
 const floats = list(z.number().check(z.minimum(-MAX_FLOAT32), z.maximum(MAX_FLOAT32)));
+/** The arrays of a step as lists; null where it is not there. */
+const step = <S extends StepName>(name: S) =>
+  orNull(
+    z.object(
+      Object.fromEntries(
+        arraysOf(name).map(([array, { type }]) => [array, type === 'int32' ? list(column) : floats]),
+      ) as {
+        [A in keyof StepValue<S>]: typeof floats;
+      },
+    ),
+  );
 const savedTransform = z.object({
   normalize: z.boolean(),
   input: size,
@@ -95,15 +112,15 @@ const savedTransform = z.object({
   names,
   moments: orNull(z.object({ mean: numbers, deviation: numbers })),
   /** What is done to rows before they are scaled to unit length; most runs, and all of earlier versions, have none. */
-  before: orNull(z.object({ factor: floats, shift: floats })),
+  before: step('before'),
   /** The encoder's layer widths, and what is done to rows before it; most runs have none. */
   encoder: orNull(
     z.object({ widths: list(size, z.minLength(2), z.maxLength(64)), factor: floats, shift: floats }),
   ),
   /** Exact values of columns, each of which has a further column; most runs have none. */
-  atoms: orNull(z.object({ columns: list(column), values: floats })),
+  atoms: step('atoms'),
   /** Values that stand for unknown ones, and whole rows by which these are filled; most runs have none. */
-  fill: orNull(z.object({ columns: list(column), values: floats, donors: floats })),
+  fill: step('fill'),
   /** Where outliers begin; runs without outliers, and of earlier versions, have none. */
   fences: z._default(
     list(z.object({ column, low: z.number(), high: z.number(), least: z.number(), most: z.number() })),
@@ -172,12 +189,13 @@ function modelOf(
   // With the same backend, labels have the same bits as those of the run.
   const { identity, data, config, likelihood, ids, result } = about;
   const saved = checked(files, 'model/transform.json', savedTransform);
-  const { normalize, input, dim, columns, scale, offset, names, before, fences, encoder, moments, atoms } =
-    saved;
-  const filling = saved.fill && {
-    columns: Int32Array.from(saved.fill.columns),
-    values: Float32Array.from(saved.fill.values),
-    donors: Float32Array.from(saved.fill.donors),
+  const { normalize, input, dim, columns, scale, offset, names, encoder, moments } = saved;
+  const { before, atoms, fill: filling } = saved;
+  const steps = {
+    before: before && savedStepFrom('before', before),
+    fences: boundsFrom(saved.fences),
+    ...(atoms && { atoms: savedStepFrom('atoms', atoms) }),
+    ...(filling && { fill: savedStepFrom('fill', filling) }),
   };
   const width = encoder ? encoder.widths[0] : input;
   const flags = atoms?.columns.length ?? 0;
@@ -188,12 +206,10 @@ function modelOf(
     (!names || have(width, names)) &&
     (!moments || have(input, moments.mean, moments.deviation)) &&
     (!encoder || (encoder.widths.at(-1) === input && have(width, encoder.factor, encoder.shift))) &&
-    (!before || (normalize && have(input, before.factor, before.shift))) &&
-    fences.every(({ column }) => column < input) &&
+    (!before || normalize) &&
+    !stepProblem(steps, input) &&
     data.logged.every((column) => column < width) &&
-    (!atoms || (columns && !encoder && have(atoms.columns.length, atoms.values))) &&
-    (!atoms || atoms.columns.every((column) => column < input)) &&
-    (!filling || isFill(filling, input)) &&
+    (!atoms || (columns && !encoder)) &&
     (!columns || (have(dim, columns) && columns.every((column) => column < input + flags)));
   if (!sound) throw files.damaged('model/transform.json', 'its lists do not fit each other');
   const widths = encoder?.widths ?? [input];
@@ -223,7 +239,6 @@ function modelOf(
     table: { ...table, drop: [...(drop ?? []), ...aside], label: data.leftOut, fill, categories },
     backendName: backendOfIdentity(String(identity)),
     transform: {
-      before: before && columnMap(before),
       normalize,
       input,
       dim,
@@ -234,11 +249,7 @@ function modelOf(
       bias: bias.values,
       scale: Float64Array.from(scale),
       offset: Float64Array.from(offset),
-      fences: boundsFrom(fences),
-      ...(atoms && {
-        atoms: { columns: Int32Array.from(atoms.columns), values: Float32Array.from(atoms.values) },
-      }),
-      ...(filling && { fill: filling }),
+      ...steps,
     },
   };
 }

@@ -2,6 +2,7 @@ import type { Graph } from '../model/graph/weights.ts';
 import { HASH_BYTES } from '../model/layout.ts';
 import { areAutoencoderWidths, codeWidth } from '../model/nets/autoencoder.ts';
 import { netShapes, netSize } from '../model/nets/net.ts';
+import { arraysOf, STEPS, type StepName } from '../model/transform-steps.ts';
 import { KEPT_MEMBERSHIPS } from '../model/widths.ts';
 import {
   ascending,
@@ -32,12 +33,18 @@ const plain = (specs: TensorSpecs): StateSpec => ({ tensors: () => specs });
 /** Rows of D numbers, of which there are `n`. */
 export const rows = (n: Dim) => plain({ rows: float64([n, 'D']) });
 
-/** Columns of rows of `input` numbers, and what is beyond their bounds. */
-const outlierBounds = (input: Dim) => ({
-  fenced: int32(['C'], index(input)),
-  low: float32(['C']),
-  high: float32(['C']),
-});
+/** The arrays of the steps of which there is one. */
+const stepSpecs = (given: Record<string, unknown>, input: Dim): TensorSpecs =>
+  Object.fromEntries(
+    (Object.keys(STEPS) as StepName[]).map(arraysOf).flatMap((arrays) =>
+      arrays.some(([, { tensor }]) => tensor in given)
+        ? arrays.map(([, { tensor, type, shape }]) => {
+            const dims = shape.map((size) => (size === 'input' ? input : size));
+            return [tensor, type === 'int32' ? int32(dims, index(input)) : float32(dims)];
+          })
+        : [],
+    ),
+  );
 
 /** The map from rows of `input` numbers to those of the networks and of the model, of D numbers. */
 export const transformOf = (input: Dim): StateSpec => ({
@@ -47,26 +54,15 @@ export const transformOf = (input: Dim): StateSpec => ({
     scale: float64(['D']),
     offset: float64(['D']),
     below: float64([1]),
-    ...(('atoms' in given || 'atomColumns' in given) && {
-      atomColumns: int32(['atoms'], index(input)),
-      atoms: float32(['atoms']),
-    }),
-    ...(('donors' in given || 'fillColumns' in given) && {
-      fillColumns: int32(['fills'], index(input)),
-      fillValues: float32(['fills']),
-      donors: float32(['donors', input]),
-    }),
+    ...stepSpecs(given, input),
     ...('columns' in given
       ? { weights: float32(['D']), columns: int32(['D'], index('atoms' in given ? `${input}+atoms` : input)) }
       : { weights: float32([input, 'D']) }),
-    ...(('shift' in given || 'factor' in given) && { shift: float32([input]), factor: float32([input]) }),
-    ...('grid' in given && { grid: float32([input]) }),
     ...('half' in given && { half: int32([1]) }),
     ...('copyOf' in given && {
       copyOf: int32(['drawn'], index('drawn')),
       copyStarts: int32(['shards+1'], ascending('drawn')),
     }),
-    ...('fenced' in given && { ...outlierBounds(input), least: float32(['C']), most: float32(['C']) }),
   }),
   sizes(tensors, sizes) {
     const { data } = tensorOf(tensors, 'transform', 'shape', 'int32');
@@ -77,11 +73,8 @@ export const transformOf = (input: Dim): StateSpec => ({
       must(tensorOf(tensors, 'transform', 'half', 'int32').data[0] >= 1, 'transform: there is no such half');
     const { length } = tensorOf(tensors, 'transform', 'bias', 'float32').data;
     must(length >= 1, 'transform: its rows have no numbers');
-    if ('donors' in tensors)
-      must(
-        tensorOf(tensors, 'transform', 'donors', 'float32').data.length >= 1,
-        'transform: it has no donors',
-      );
+    for (const name of Object.keys(stepSpecs(tensors, input)))
+      must(tensors[name]?.data.length >= 1, `transform: it has no ${name}`);
     return { D: length };
   },
 });
@@ -205,7 +198,11 @@ export const STATES = {
       shift: float32(['dim']),
       factor: float32(['dim']),
       below: float64([1]),
-      ...('fenced' in given && outlierBounds('dim')),
+      ...('fenced' in given && {
+        fenced: int32(['C'], index('dim')),
+        low: float32(['C']),
+        high: float32(['C']),
+      }),
     }),
   },
   net,

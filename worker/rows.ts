@@ -46,7 +46,7 @@ export async function transformSample(
   if (fill) fillCells(fill, rows, input);
   if (grid)
     for (let o = 0; o < rows.length; o++) {
-      const step = grid[o % input];
+      const step = grid.size[o % input];
       if (step > 0) rows[o] += step * (rng.uniform() - 0.5);
     }
   unitRows(transform, rows);

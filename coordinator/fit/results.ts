@@ -10,6 +10,7 @@ import type { Mixture } from '../../model/mixture.ts';
 import { codeLayer, encoderLayers } from '../../model/nets/autoencoder.ts';
 import type { Layer } from '../../model/nets/net.ts';
 import { type Classifier, classifierOf, type State } from '../../model/state.ts';
+import { savedStep } from '../../model/transform-steps.ts';
 import { bytesOf } from '../../proto/tensors.ts';
 import type { RunTotals } from '../../run/checkpoint.ts';
 import type { DataMoments } from '../../run/data-moments.ts';
@@ -113,12 +114,10 @@ export async function writeModel(
     // Else they are of latent vectors.
     ...(!encoder && { moments: savedMoments(mean, diagonalOf(covariance, mean.length)) }),
     ...(encoder && { encoder: savedEncoder(encoder) }),
-    ...(before && { before: { factor: [...before.factor], shift: [...before.shift] } }),
+    ...(before && { before: savedStep(before) }),
     ...(fences && { fences: savedBounds(fences) }),
-    ...(atoms && { atoms: { columns: [...atoms.columns], values: [...atoms.values] } }),
-    ...(fill && {
-      fill: { columns: [...fill.columns], values: [...fill.values], donors: [...fill.donors] },
-    }),
+    ...(atoms && { atoms: savedStep(atoms) }),
+    ...(fill && { fill: savedStep(fill) }),
   });
   const k = state.mixture.k;
   const means = mixture.means.map((mean) => mean.map((value, i) => value + offset[i]));

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { featureColumns, networkRows, planFeatures, type Transform, unitRows } from '../../data/transform.ts';
+import { networkRows, type Transform, unitRows } from '../../data/transform.ts';
+import { featureColumns, planFeatures } from '../../data/transform-plan.ts';
 import { close, normals } from '../model/support.ts';
 import { refuses } from './files.ts';
 

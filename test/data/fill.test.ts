@@ -1,8 +1,9 @@
 // Cells that are not known are filled from rows like theirs.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { fillCells, isFill, wholeRows } from '../../data/fill.ts';
+import { fillCells, wholeRows } from '../../data/fill.ts';
 import { generator } from '../../model/random.ts';
+import { stepProblem } from '../../model/transform-steps.ts';
 
 const rng = generator(3n, 'fill');
 const D = 3;
@@ -50,9 +51,14 @@ test('a row is filled as it is alone, by the cells that are known', () => {
 test('whole rows have none of the values, and damage is seen', () => {
   const rows = Float32Array.of(1, 2, VALUE, VALUE, 2, 3);
   assert.deepEqual(wholeRows(rows, D, atoms), Float32Array.of(VALUE, 2, 3));
-  assert.ok(isFill(fill, D));
-  assert.ok(!isFill({ ...fill, columns: Int32Array.of(3) }, D));
-  assert.ok(!isFill({ ...fill, values: Float32Array.of() }, D));
-  assert.ok(!isFill({ ...fill, donors: Float32Array.of() }, D));
-  assert.ok(!isFill({ ...fill, donors: Float32Array.of(1) }, D));
+  const problem = (change: Partial<typeof fill>) => stepProblem({ fill: { ...fill, ...change } }, D);
+  assert.equal(problem({}), null);
+  for (const change of [
+    { columns: Int32Array.of(3) },
+    { values: Float32Array.of() },
+    { donors: Float32Array.of() },
+    { donors: Float32Array.of(1) },
+    { donors: Float32Array.of(1, 2, Number.NaN) },
+  ])
+    assert.equal(problem(change), 'fill');
 });

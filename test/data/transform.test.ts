@@ -6,11 +6,11 @@ import {
   type Moments,
   modelRows,
   normalizeRows,
-  planTransform,
   type Transform,
   unitRows,
 } from '../../data/transform.ts';
 import { pcaAxes, pcaShare, type TransformChoice } from '../../data/transform-choice.ts';
+import { planTransform } from '../../data/transform-plan.ts';
 import { close, forAll, normals } from '../model/support.ts';
 import { refuses } from './files.ts';
 

@@ -1,7 +1,8 @@
 // Sample rows whose columns are on a grid are spread over its steps; the full pass has them as they are.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { planTransform, type Transform } from '../../data/transform.ts';
+import type { Transform } from '../../data/transform.ts';
+import { planTransform } from '../../data/transform-plan.ts';
 import { generator } from '../../model/random.ts';
 import { transformRows, transformSample } from '../../worker/rows.ts';
 import { backends } from './present.ts';
@@ -11,7 +12,7 @@ const { raw } = world();
 const { mean, covariance } = momentsOf(matrixOf(raw, D));
 const limits = { min: new Float64Array(D).fill(-1e3), max: new Float64Array(D).fill(1e3) };
 const moments = { rows: raw.length / D, mean, covariance, ...limits };
-const grid = Float32Array.from({ length: D }, (_, column) => (column === 1 ? 4 : 0));
+const grid = { size: Float32Array.from({ length: D }, (_, column) => (column === 1 ? 4 : 0)) };
 const transform: Transform = { ...planTransform('center', moments).transform, grid };
 
 for (const backend of backends)

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { blockHash } from '../../data/blocks.ts';
-import { planTransform, type Transform } from '../../data/transform.ts';
+import type { Transform } from '../../data/transform.ts';
 import type { TransformChoice } from '../../data/transform-choice.ts';
+import { planTransform } from '../../data/transform-plan.ts';
 import { centresOf } from '../../model/description/distances.ts';
 import { block, blockCount, type Layout, layoutOf, shardBlocks } from '../../model/layout.ts';
 import type { Mixture } from '../../model/mixture.ts';

@@ -1,6 +1,6 @@
 import { kebabCase, roughDuration } from '../../../base/text.ts';
 import { UserError } from '../../../base/user-error.ts';
-import { MOST_FEATURE_AXES } from '../../../data/transform.ts';
+import { MOST_FEATURE_AXES } from '../../../data/transform-plan.ts';
 import { clustersIn, continuedPartition, withVotes } from '../../../model/graph/continued.ts';
 import { labelsOf, linksBetween } from '../../../model/graph/mean-field.ts';
 import { linkedHalves, mergeTree } from '../../../model/hierarchy/merge-tree.ts';

@@ -1,7 +1,8 @@
 import { type Fill, nearDonors, wholeRows } from '../../../data/fill.ts';
 import { type OutlierBounds, withoutOutliers } from '../../../data/outlier-bounds.ts';
-import { type Moments, momentsWithAtoms, planTransform, type Transform } from '../../../data/transform.ts';
+import type { Moments, Transform } from '../../../data/transform.ts';
 import type { TransformChoice } from '../../../data/transform-choice.ts';
+import { momentsWithAtoms, planTransform } from '../../../data/transform-plan.ts';
 import { columnCalled, formatNumber } from '../../../data/value-range.ts';
 import { type Category, type ColumnKinds, columnKinds, type Spike } from '../../../model/gaussian/columns.ts';
 import { diagonalOf } from '../../../model/linalg.ts';

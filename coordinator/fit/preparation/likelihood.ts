@@ -1,16 +1,14 @@
+import type { ColumnMap, Moments, Transform } from '../../../data/transform.ts';
+import { pcaShare } from '../../../data/transform-choice.ts';
 import {
-  type ColumnMap,
   covarianceOfSums,
   featureColumns,
   MOST_FEATURE_AXES,
-  type Moments,
   planFeatures,
   planSignal,
   planTransform,
   type SampleCovariance,
-  type Transform,
-} from '../../../data/transform.ts';
-import { pcaShare } from '../../../data/transform-choice.ts';
+} from '../../../data/transform-plan.ts';
 import { formatNumber } from '../../../data/value-range.ts';
 import { diagonalOf } from '../../../model/linalg.ts';
 import { columnSketch, type Sketch, unsketched } from '../../../model/principal-axes.ts';

@@ -103,7 +103,7 @@ export async function prepare(
       : null;
   const transform = {
     ...chosen.transform,
-    ...(found?.grid && { grid: found.grid }),
+    ...(found?.grid && { grid: { size: found.grid } }),
     ...(filled?.fill && { fill: filled.fill }),
   };
   const kinds = found?.kinds ?? undefined;

@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { kindsOf } from '../../../coordinator/fit/preparation/kinds.ts';
-import { type Moments, planTransform } from '../../../data/transform.ts';
+import type { Moments } from '../../../data/transform.ts';
 import type { TransformChoice } from '../../../data/transform-choice.ts';
+import { planTransform } from '../../../data/transform-plan.ts';
 import { generator } from '../../../model/random.ts';
 import { covarianceOf, mean } from '../../../model/statistics.ts';
 import { statisticsOf } from '../../model/support.ts';

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { fromRaw, missedLength, modelRows, planFeatures } from '../../../data/transform.ts';
+import { fromRaw, missedLength, modelRows } from '../../../data/transform.ts';
+import { planFeatures } from '../../../data/transform-plan.ts';
 import { generator } from '../../../model/random.ts';
 import { addRow, covarianceOf, mean, statisticsLength } from '../../../model/statistics.ts';
 import { alarmsOf, graphDriftOf } from '../../../model/stream/drift.ts';

@@ -10,7 +10,7 @@ import { isLoopback, parseBindAddress } from '../../../base/address.ts';
 import { coalesce, isOwnHost, isSameOrigin } from '../../../base/http.ts';
 import { noCounts } from '../../../coordinator/rounds/accounting.ts';
 import type { Source } from '../../../data/source.ts';
-import { planTransform } from '../../../data/transform.ts';
+import { planTransform } from '../../../data/transform-plan.ts';
 import type { State } from '../../../model/state.ts';
 import type { Message } from '../../../page/drawing/api.ts';
 import type { RowContents } from '../../../page/drawing/cluster-details.ts';

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { clustersOf, someVectors } from '../../../../coordinator/fit/encoder/encoder.ts';
 import type { Source } from '../../../../data/source.ts';
-import { planTransform } from '../../../../data/transform.ts';
+import { planTransform } from '../../../../data/transform-plan.ts';
 import type { Mixture } from '../../../../model/mixture.ts';
 import type { Net } from '../../../../model/nets/net.ts';
 import type { State } from '../../../../model/state.ts';
