@@ -18,7 +18,6 @@ const SLOW = [
 const isSlow = (name) => SLOW.some((folder) => name.startsWith(folder));
 /** The longest, which begin first: one that began last would have the machine to itself. */
 const LONGEST = [
-  'clients/scikit-learn.all',
   'clients/python.all',
   'e2e/many-columns.all',
   'faults/stop.all',

@@ -1,11 +1,10 @@
-// The Python client with all that it can use: its own tests on one version of Python, and a short one on each other version. The two longest are
-// files of their own, which run beside these.
+// The Python client with all that it can use: its own tests on one version of Python, and a short one on each other version. That with Ray
+// is a file of its own, which runs beside these.
 import assert from 'node:assert/strict';
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { before, describe, test } from 'node:test';
 import {
-  APART,
   assertPassed,
   CELLS,
   CLIENT,
@@ -17,6 +16,10 @@ import {
   TESTS,
 } from './pythons.ts';
 
+/** They share the process that runs their commands. */
+const TOGETHER = readdirSync(TESTS).filter(
+  (name) => /^test_.*\.py$/.test(name) && !['test_cells.py', 'test_ray.py'].includes(name),
+);
 const versions = pythons();
 const [[first, firstPath] = ['', '']] = versions;
 describe('Python client', {
@@ -27,14 +30,11 @@ describe('Python client', {
     main = await environment(firstPath, first, packagesFor(first));
   });
 
-  for (const name of readdirSync(TESTS).filter((name) => /^test_.*\.py$/.test(name) && !APART.includes(name)))
-    test(`${name} on Python ${first}`, async () => {
-      const isOfCells = name === 'test_cells.py';
-      await assertPassed(
-        isOfCells ? await environment(firstPath, first, packagesFor(first, CELLS)) : main,
-        name,
-      );
-    });
+  test(`its tests on Python ${first}`, () => assertPassed(main, ...TOGETHER));
+
+  test(`test_cells.py on Python ${first}`, async () => {
+    await assertPassed(await environment(firstPath, first, packagesFor(first, CELLS)), 'test_cells.py');
+  });
 
   test('types', async () => {
     await python(main, '-m', 'mypy', '--config-file', join(CLIENT, 'pyproject.toml'), join(CLIENT, 'src'));

@@ -95,12 +95,9 @@ export const CELLS = ['numpy==2.4.6', 'pandas==2.3.3', 'scipy==1.17.1', 'anndata
 export const packagesFor = (version: string, packages = ALL) =>
   version === '3.10' ? packages.map((name) => name.split('==')[0]) : packages;
 
-/** Test files that take minutes, each by a test file of its own. */
-export const APART = ['test_ray.py', 'test_scikit_learn.py'];
-
-/** Runs a test file of the client. */
-export async function assertPassed(path: string, name: string): Promise<void> {
-  const printed = await python(path, '-m', 'unittest', name);
+/** Runs test files of the client. */
+export async function assertPassed(path: string, ...names: string[]): Promise<void> {
+  const printed = await python(path, '-m', 'unittest', ...names);
   assert.match(printed, /^Ran [1-9]\d* tests? /m);
   assert.match(printed, /^OK$/m, printed);
 }

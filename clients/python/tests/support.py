@@ -2,25 +2,29 @@
 
 from __future__ import annotations
 
-import contextlib
-import hashlib
+import atexit
+import functools
+import io
+import json
 import os
-import shutil
-import tempfile
+import subprocess
 import unittest
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import IO, Any
 from unittest import mock
 
 import numpy as np
-from dpmesh._command import Event, run_command
+
+ROOT = Path(__file__).parents[3]
+MAIN = str(ROOT / "dist" / "cli" / "main.js")
 
 #: Of a small run: one worker, few epochs, no pictures.
 QUICK: dict[str, Any] = {"workers": 1, "split_merge_every": 3, "batch_size": 16, "draw_report": False}
 
 
-def blobs(rows: int = 600, columns: int = 3, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+def blobs(rows: int = 240, columns: int = 3, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
     """Three clusters of the same size, far apart, in random order."""
     rng = np.random.default_rng(seed)
     truth = rng.permutation(np.arange(rows) % 3)
@@ -40,74 +44,62 @@ def processes_of(folder: str | Path) -> list[int]:
     return found
 
 
-class Remembered:
-    """Runs commands; one that trains or predicts by the same options on the same bytes is not run again: its files are copied.
+class Warm:
+    """As much of a Popen as run_command uses, of a command that a Node.js runs which has run others before.
 
-    That the same command gives the same bytes is what other tests find out, and a start takes most of a second.
+    To start one takes most of a second, and its first fit as long as the next four. Signals and real processes are
+    for test_interrupt.py, test_ray.py and the wheel.
     """
 
-    _OUTPUTS = ("--out", "--soft")
+    #: Of no process.
+    pid = 2**22 + 1
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        self._done: dict[tuple[str, ...], tuple[Path, list[Event], Event]] = {}
+    def __init__(self, node: subprocess.Popen[str], arguments: Sequence[str], errors: IO[bytes]) -> None:
+        assert node.stdin is not None and node.stdout is not None
+        node.stdin.write(json.dumps({"args": arguments, "cwd": os.getcwd()}) + "\n")
+        node.stdin.flush()
+        ended = json.loads(node.stdout.readline())
+        self._code: int = ended["code"]
+        self.stdout = io.StringIO(ended["stdout"])
+        errors.write(ended["stderr"].encode())
 
-    def __call__(
-        self,
-        arguments: Sequence[str],
-        on_event: Callable[[Event], None] = lambda event: None,
-        *more: Any,
-        **how: Any,
-    ) -> Event:
-        if arguments[0] not in ("train", "predict"):
-            return run_command(arguments, on_event, *more, **how)
-        key = tuple(map(self._meaning, arguments))
-        outputs = [Path(value) for name, _, value in (part.partition("=") for part in arguments) if name in self._OUTPUTS]
-        if key in self._done and not any(output.exists() for output in outputs):
-            kept, events, result = self._done[key]
-            for event in events:
-                on_event(event)
-            for i, output in enumerate(outputs):
-                _copy(kept / str(i), output)
-            return result
-        events = []
+    def __enter__(self) -> Warm:
+        return self
 
-        def remember(event: Event) -> None:
-            events.append(event)
-            on_event(event)
+    def __exit__(self, *_: object) -> None:
+        pass
 
-        result = run_command(arguments, remember, *more, **how)
-        kept = Path(tempfile.mkdtemp(dir=self._folder))
-        for i, output in enumerate(outputs):
-            _copy(output, kept / str(i))
-        self._done[key] = (kept, events, result)
-        return result
+    def wait(self) -> int:
+        return self._code
 
-    def _meaning(self, argument: str) -> str:
-        """Without where files lie, but with what they hold; of a run, its model."""
-        name, _, value = argument.partition("=")
-        path = Path(value)
-        if name in self._OUTPUTS:
-            return name
-        if not value or not path.exists():
-            return argument
-        folder = path / "model" if (path / "model").is_dir() else path
-        digest = hashlib.sha256()
-        for file in sorted(filter(Path.is_file, folder.rglob("*"))) or [path]:
-            digest.update(file.name.encode() + file.read_bytes())
-        return f"{name}={path.suffix}{digest.hexdigest()}"
+    def communicate(self, timeout: float) -> None:
+        pass
 
 
-def remember_commands() -> None:
-    """As setUpModule: the tests of a module share what their commands give."""
-    contexts = contextlib.ExitStack()
-    unittest.addModuleCleanup(contexts.close)
-    folder = contexts.enter_context(tempfile.TemporaryDirectory())
-    contexts.enter_context(mock.patch("dpmesh._estimator.run_command", Remembered(Path(folder))))
+@functools.cache
+def _warm_node() -> subprocess.Popen[str]:
+    node = subprocess.Popen(
+        ["node", "--import", "tsx", "test/clients/warm.ts"],
+        env={**os.environ, "DPMESH_MESSAGES": "python"},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        encoding="utf-8",
+        cwd=ROOT,
+    )
+
+    atexit.register(node.communicate)
+    return node
 
 
-def _copy(of: Path, to: Path) -> None:
-    if of.is_dir():
-        shutil.copytree(of, to, dirs_exist_ok=True)
-    else:
-        shutil.copyfile(of, to)
+def warm_commands() -> None:
+    """As setUpModule: the commands of a module's tests share a process with those of others, which starts no other."""
+    node = _warm_node()
+
+    def begin(command: Sequence[str], *, stderr: IO[bytes], **how: Any) -> Any:
+        if command[1:2] != [MAIN]:
+            return subprocess.Popen(command, stderr=stderr, **how)
+        return Warm(node, command[2:], stderr)
+
+    changed = mock.patch("dpmesh._command.subprocess", SimpleNamespace(**{**vars(subprocess), "Popen": begin}))
+    changed.start()
+    unittest.addModuleCleanup(changed.stop)

@@ -23,10 +23,10 @@ from dpmesh._command import run_command
 from dpmesh._inputs import open_input
 from dpmesh._options import RESULT_OPTIONS
 from dpmesh._progress import _bar
-from support import QUICK, blobs, remember_commands
+from support import QUICK, blobs, warm_commands
 
 X, TRUTH = blobs()
-setUpModule = remember_commands
+setUpModule = warm_commands
 #: For a Python that has the package by `pip install` of this checkout.
 NOT_INSTALLED = mock.patch.object(_command, "_installed_command", return_value=None)
 
@@ -207,7 +207,7 @@ class Fitted(unittest.TestCase):
 
     def test_clusters_are_scored_by_true_classes(self) -> None:
         self.assertEqual(self.model.score(X, TRUTH), 1)
-        self.assertLess(self.model.score(X, np.array(["a", "b"] * 300, dtype=object)), 0.1)
+        self.assertLess(self.model.score(X, np.array(["a", "b"] * 120, dtype=object)), 0.1)
 
     def test_other_columns_are_refused(self) -> None:
         with self.assertRaisesRegex(ValueError, "X has 2 features, but DPMesh is expecting 3 features"):
@@ -249,7 +249,7 @@ class Forms(unittest.TestCase):
             written = open_input(np.ma.masked_array(rows), self.folder, {})
             np.testing.assert_array_equal(np.load(written.path), rows)
         mask[5, 1] = True
-        with self.assertRaisesRegex(ValueError, "^X: 1 of 600 rows have NaN .* row 5, column 1 "):
+        with self.assertRaisesRegex(ValueError, "^X: 1 of 240 rows have NaN .* row 5, column 1 "):
             DPMesh(**QUICK).fit(np.ma.masked_array(X, mask))
 
     def test_arrays_and_tensors_become_files(self) -> None:
@@ -531,7 +531,7 @@ class Mistakes(unittest.TestCase):
     def test_rows_are_named(self) -> None:
         rows = X.copy()
         rows[5, 1] = np.nan
-        self.assert_refused("^X: 1 of 600 rows have NaN .* row 5, column 1 .*impute=\"median\" does so", rows)
+        self.assert_refused("^X: 1 of 240 rows have NaN .* row 5, column 1 .*impute=\"median\" does so", rows)
         self.assert_refused("^no-such.npy ", "no-such.npy")
         self.assert_refused("1 sample", X[:1])
         self.assert_refused("Reshape your data", X[0])
