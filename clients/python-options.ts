@@ -4,7 +4,9 @@ import { fileURLToPath } from 'node:url';
 import { kebabCase } from '../base/text.ts';
 import { HABITS } from '../cli/suggestions.ts';
 import { FORMAT } from '../run/finished-run.ts';
-import { OPTIONS, type Option, options, runOptions, shownDefault, withNames } from '../run/options.ts';
+import { type Option, shownDefault, withNames } from '../run/option.ts';
+import { OPTIONS, options } from '../run/options.ts';
+import { runOptions } from '../run/session-options.ts';
 
 interface Parameter {
   name: string;
