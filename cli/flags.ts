@@ -2,16 +2,9 @@ import { closest, distance } from 'fastest-levenshtein';
 import type { InferredOptionType, Options } from 'yargs';
 import { kebabCase } from '../base/text.ts';
 import type { OptionValues } from '../run/config.ts';
-import {
-  type Option,
-  options,
-  type RUN_OPTIONS,
-  type RunCommand,
-  type RunOption,
-  runOptions,
-  shownDefault,
-  type ValuesOf,
-} from '../run/options.ts';
+import { type Option, type RunCommand, shownDefault, type ValuesOf } from '../run/option.ts';
+import { options } from '../run/options.ts';
+import { type RUN_OPTIONS, runOptions } from '../run/session-options.ts';
 
 /** Commands and their flags, as yargs reads them. */
 
@@ -132,7 +125,7 @@ export const pickOptions = <const Of extends Readonly<Record<string, Option>>>(
     ValuesOf<Of>
   >;
 
-function runFlag(option: Option & Pick<RunOption, 'canBeOff'>): Flag {
+function runFlag(option: Option): Flag {
   const { fast, defaultText, canBeOff } = option;
   return {
     ...flagFrom(option),

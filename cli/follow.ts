@@ -1,8 +1,7 @@
 import { UserError } from '../base/user-error.ts';
 import { counted, duration } from '../page/drawing/text.ts';
-import type { ValuesOf } from '../run/options.ts';
-import { FOLLOW_OPTIONS } from '../run/update-options.ts';
-import type { FollowedBatch } from '../streams/follow/options.ts';
+import type { ValuesOf } from '../run/option.ts';
+import { FOLLOW_OPTIONS, type FollowedBatch } from '../streams/follow/options.ts';
 import {
   type Command,
   type Flag,

@@ -1,8 +1,9 @@
 import { gigabytes, roughDuration } from '../base/text.ts';
 import { UserError } from '../base/user-error.ts';
 import { counted } from '../page/drawing/text.ts';
-import { resolveConfig, validated } from '../run/config.ts';
+import { resolveConfig } from '../run/config.ts';
 import { atLeast, integer } from '../run/domains.ts';
+import { validated } from '../run/option.ts';
 import { defineCommand, numberFlag, REQUIRED, switchFlag, textFlag } from './flags.ts';
 
 /** What a run on a cluster that need not exist would take. */

@@ -6,8 +6,10 @@ import { UserError } from '../base/user-error.ts';
 import { assertLocal } from '../data/remote/address.ts';
 import type { RunOptions } from '../library/options.ts';
 import { type OptionValues, type RunConfig, removedOptions, resolveConfig } from '../run/config.ts';
-import { flagName, OPTIONS, type OptionName, options, runOptions } from '../run/options.ts';
+import { flagName } from '../run/option.ts';
+import { OPTIONS, type OptionName, options } from '../run/options.ts';
 import { MOST_RUN_JSON } from '../run/run-files.ts';
+import { runOptions } from '../run/session-options.ts';
 import { nearestFlag, parseYesOrNo, type ResultValues, type RunValues } from './flags.ts';
 
 /** From flags and the file of `--config` to the config and the options of a run. Which options there are, and what they accept, say run/options.ts and run/config.ts. */

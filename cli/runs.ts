@@ -6,10 +6,10 @@ import { INTERRUPTED, UserError } from '../base/user-error.ts';
 import type { RunResult } from '../library/result.ts';
 import type { Run } from '../library/run.ts';
 import type { RunConfig } from '../run/config.ts';
-import { flagName, options, type ValuesOf } from '../run/options.ts';
+import { flagName, type ValuesOf } from '../run/option.ts';
+import { options, UPDATE_OPTIONS } from '../run/options.ts';
 import { CLUSTERS } from '../run/saved-clusters.ts';
 import { alternationsText, cameBackText, certaintyText, evidenceText } from '../run/summary.ts';
-import { UPDATE_OPTIONS } from '../run/update-options.ts';
 import {
   type Command,
   type Flags,

@@ -7,8 +7,8 @@ import { dpmeshVersion } from '../base/package.ts';
 import { indentContinuation } from '../base/text.ts';
 import { UserError } from '../base/user-error.ts';
 import { assertLocal, isRemote, parsePrefix } from '../data/remote/address.ts';
-import { validated } from '../run/config.ts';
 import { seconds } from '../run/domains.ts';
+import { validated } from '../run/option.ts';
 import type { CoordinatorAddress } from '../worker/connection.ts';
 import {
   type Command,

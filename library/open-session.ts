@@ -17,7 +17,6 @@ import {
   openRows,
   type RunLocation,
 } from '../coordinator/fit/inputs.ts';
-import type { UpdateRequest } from '../coordinator/fit/run-state.ts';
 import type { EarlyFinish } from '../coordinator/fit/stage.ts';
 import type { Trainer, TrainerHost } from '../coordinator/fit/trainer.ts';
 import type { Server, ServerOptions } from '../coordinator/rounds/server.ts';
@@ -33,6 +32,7 @@ import type { RunEnd } from '../proto/messages.ts';
 import type { RunConfig } from '../run/config.ts';
 import type { RunEvent, TimedEvent } from '../run/events.ts';
 import type { RunDirectory } from '../run/run-directory.ts';
+import type { UpdateRequest } from '../run/run-file.ts';
 import type { Summary } from '../run/summary.ts';
 
 /** What a session needs besides the run's config; none of it changes the result. */

@@ -5,15 +5,16 @@ import { backendOfIdentity } from '../base/identity.ts';
 import { dpmeshVersion } from '../base/package.ts';
 import { UserError } from '../base/user-error.ts';
 import type { Continuation, ResumedRun } from '../coordinator/fit/inputs.ts';
-import type { UpdateRequest } from '../coordinator/fit/run-state.ts';
 import { createEarlyFinish } from '../coordinator/fit/stage.ts';
 import type { HttpOptions } from '../page/port.ts';
 import type { Endpoint } from '../passes/naming.ts';
 import { encoderFile, foreignTo, newestCheckpoint, readCheckpoint } from '../run/checkpoints.ts';
-import { type OptionValues, type RunConfig, resolveConfig, resolveRunOptions } from '../run/config.ts';
-import { options as modelOptions, type Option, runOptions } from '../run/options.ts';
-import { type RunFile, readRunFile } from '../run/run-file.ts';
+import { type OptionValues, type RunConfig, resolveConfig } from '../run/config.ts';
+import { type Option, settingsOf } from '../run/option.ts';
+import { options as modelOptions } from '../run/options.ts';
+import { type RunFile, readRunFile, type UpdateRequest } from '../run/run-file.ts';
 import { hasLabels, runFiles } from '../run/run-files.ts';
+import { RUN_OPTIONS, runOptions } from '../run/session-options.ts';
 import { assertOptions, type FixedPaths, fixedPaths, type OptionKinds, seedText } from './arguments.ts';
 import { assertNotInMemory, type InputPaths, withFiles } from './inputs.ts';
 import { DEFAULT_HTTP, type ResumeOptions, type RunOptions, type TrainOptions } from './options.ts';
@@ -214,8 +215,10 @@ export async function runSession(
       // A line that is lost must not end the run, least of all in the middle of a message from the network.
     }
   };
-  const { out, force, report, mixed, sharedFiles, checkpointEvery, heartbeatTimeout, linger } =
-    resolveRunOptions(options);
+  const { out, force, report, mixed, sharedFiles, checkpointEvery, heartbeatTimeout, linger } = settingsOf(
+    RUN_OPTIONS,
+    options,
+  );
   const settings = { out, force, report, mixed, sharedFiles, checkpointEvery, heartbeatTimeout, linger };
   const http = httpOf(options);
   const naming = await namingOf(options);

@@ -5,8 +5,9 @@ import { withoutEnd } from '../base/text.ts';
 import { UserError } from '../base/user-error.ts';
 import { hasKeptTexts, identityOf } from '../run/base-run.ts';
 import { type OptionValues, type RunConfig, resolveConfig } from '../run/config.ts';
+import { settingsOf, storedOf } from '../run/option.ts';
+import { UPDATE_OPTIONS } from '../run/options.ts';
 import { readFinishedRun } from '../run/run-file.ts';
-import { UPDATE_OPTIONS, valuesOf } from '../run/update-options.ts';
 import { assertOptions, fixedPaths, type OptionKinds } from './arguments.ts';
 import { type InputPaths, withFiles } from './inputs.ts';
 import type { RunOptions, UpdateOptions } from './options.ts';
@@ -41,7 +42,8 @@ export function update(options: UpdateOptions): Run {
     assertOptions('update', options, UPDATE_KINDS, ['run', 'data']);
     assertCompatible(options);
     const { run: path, data, labels = null } = options;
-    const { halfLife, refitTransform: refit, relabel, inPlace } = valuesOf(UPDATE_OPTIONS, options);
+    const settings = settingsOf(UPDATE_OPTIONS, options);
+    const { refitTransform, inPlace } = settings;
     if (inPlace && options.out !== undefined)
       throw new UserError(
         '--in-place and --out exclude each other: the one replaces the run, the other leaves it',
@@ -57,7 +59,7 @@ export function update(options: UpdateOptions): Run {
       if (about.config.encoder !== 'none') trainedEncoder(at, stream!);
       return { run: about, state, hasTexts: hasKeptTexts(at) };
     });
-    if (refit && state.graph)
+    if (refitTransform && state.graph)
       throw new UserError(
         `--refit-transform: ${path} has the graph likelihood, whose clusters have to be found anew by all rows; train anew with dpmesh train`,
       );
@@ -75,12 +77,7 @@ export function update(options: UpdateOptions): Run {
       const config = resolveConfig({ ...run.config, ...ofUpdate(run.config), ...inputs, ...texts });
       const request = {
         config,
-        update: {
-          ...{ run: at, base: identityOf(run), halfLife },
-          ...(refit && { refit }),
-          ...(relabel && { relabel }),
-          ...(inPlace && { inPlace }),
-        },
+        update: { run: at, base: identityOf(run), ...storedOf(UPDATE_OPTIONS, settings) },
         withNames,
         inMemory,
       };

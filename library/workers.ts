@@ -5,7 +5,9 @@ import { assertOpenFiles, COORDINATOR_FILES } from '../base/limits.ts';
 import { UserError } from '../base/user-error.ts';
 import type { Server } from '../coordinator/rounds/server.ts';
 import { mostShards } from '../model/layout.ts';
-import { type RunConfig, resolveRunOptions } from '../run/config.ts';
+import type { RunConfig } from '../run/config.ts';
+import { settingsOf } from '../run/option.ts';
+import { RUN_OPTIONS } from '../run/session-options.ts';
 import type { WorkerSpec } from '../worker/host/supervisor.ts';
 import type { CoordinatorKeys, SessionOptions } from './open-session.ts';
 import type { RunOptions } from './options.ts';
@@ -53,7 +55,7 @@ export const starting = { localWorkers };
 
 /** The workers that a run gets on this machine, and their backend; none is started. UserError as for `localWorkers`. */
 export async function plannedWorkers(config: RunConfig, options: RunOptions) {
-  const { backend, gpu, requireGpu } = resolveRunOptions(options);
+  const { backend, gpu, requireGpu } = settingsOf(RUN_OPTIONS, options);
   const { backendFor } = await import('../worker/host/plan.ts');
   const specs = await workerSpecs(config, options);
   return { specs, backend: await backendFor(specs, { backend, gpu, requireGpu }) };

@@ -1,33 +1,14 @@
-import { oneLine } from '../base/text.ts';
 import { UserError } from '../base/user-error.ts';
 import { assertAddress } from '../data/remote/address.ts';
 import type { TableOptions } from '../data/tables/table-options.ts';
-import { type Domain, isWord, limitFor } from './domains.ts';
-import {
-  flagName,
-  OPTIONS,
-  type Option,
-  type OptionName,
-  options,
-  type RUN_OPTIONS,
-  type RunOptionName,
-  runOptions,
-  type ValuesOf,
-} from './options.ts';
+import { asText, flagName, type Option, type ValuesOf, validated } from './option.ts';
+import { OPTIONS, type OptionName, options } from './options.ts';
 
 /** Values of a run's options that are not yet validated. */
 export type OptionValues = { [Name in OptionName]?: unknown };
 
 /** The value of every option that is a run's identity. */
 export type RunConfig = ValuesOf<typeof OPTIONS>;
-
-type RunValues = ValuesOf<typeof RUN_OPTIONS>;
-/** The value of every option of how a run is computed, but for those without a default. */
-export type RunSettings = {
-  [Name in RunOptionName]:
-    | RunValues[Name]
-    | ((typeof RUN_OPTIONS)[Name] extends { fast: unknown } ? never : undefined);
-};
 
 /**
  * Validates `values` and adds the schedule's defaults for options that are missing or null. UserError for an invalid value.
@@ -67,15 +48,6 @@ export function resolveConfig(
   return config as RunConfig;
 }
 
-/** Validates options of how a run is computed, and adds the defaults of those that are left out. UserError for an invalid value. */
-export function resolveRunOptions(values: { [Name in RunOptionName]?: unknown }): RunSettings {
-  const settings: Record<string, unknown> = {};
-  for (const [name, option] of runOptions)
-    settings[name] =
-      values[name] === undefined ? option.fast : validated(option, values[name], flagName(name));
-  return settings as RunSettings;
-}
-
 /** Options of earlier versions, with the values at which they did what this version does: by schedule, where that decided. */
 const REMOVED: Readonly<Record<string, unknown>> = {
   encoderWeightDecay: 0,
@@ -109,29 +81,6 @@ export function changedOptions<Name extends OptionName>(config: RunConfig, names
 
 const defaultOf = ({ fast, paper }: Option, schedule: unknown) =>
   schedule === 'paper' && paper !== undefined ? paper : fast;
-
-/** The value as a run has it. UserError, which calls the option `name`, where it accepts no such value. */
-export function validated<T>(option: Domain<T>, value: unknown, name: string): T {
-  const own = option.read(value);
-  if (own !== undefined) return own;
-  throw new UserError(`${name} ${shortened(asText(value))} must be ${limitFor(option, value)}`);
-}
-
-/** Characters of a value in a message: that of a file may be long, and have any characters. */
-const MOST_SHOWN = 80;
-const shortened = (text: string) =>
-  oneLine(text.length > MOST_SHOWN ? `${text.slice(0, MOST_SHOWN)}…` : text);
-
-/** Lists of words as they are typed, other objects as JSON, which those of a program may not have. */
-function asText(value: unknown): string {
-  if (typeof value !== 'object' || (Array.isArray(value) && value.length && value.every(isWord)))
-    return String(value);
-  try {
-    return JSON.stringify(value);
-  } catch {
-    return 'an object';
-  }
-}
 
 /** How a table is read. `label`: its column of labels. */
 export const tableOptions = (

@@ -12,6 +12,8 @@ export interface Domain<T> {
   choices?: readonly string[];
   /** The flag's argument is a list with commas between. */
   isList?: boolean;
+  /** Null is accepted too, and means that there is none. */
+  isNullable?: boolean;
   /** What a program may pass, in TypeScript and in Python. */
   types: { ts: string; py: string };
   /** The value as a run has it; undefined where it is not accepted. */
@@ -84,6 +86,9 @@ export const seconds = ({ canBe0 = false, most = 1e9 } = {}) =>
     'float',
     (n) => (canBe0 ? n >= 0 : n > 0) && n <= most,
   );
+
+/** The same numbers, in other words. */
+export const inWords = (domain: Domain<number>, limit: string): Domain<number> => ({ ...domain, limit });
 
 /** A number of workers; below 0 counted from all cores: −1 is one for each. */
 export const fromCores = () =>
@@ -181,6 +186,7 @@ export const address = (): Domain<string | boolean> => ({
 
 export const nullable = <T>(domain: Domain<T>): Domain<T | null> => ({
   ...domain,
+  isNullable: true,
   types: { ...domain.types, ts: `${domain.types.ts} | null` },
 });
 

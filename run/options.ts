@@ -1,19 +1,14 @@
-import { BACKENDS } from '../base/identity.ts';
-import { kebabCase } from '../base/text.ts';
 import { MAX_BATCH_SIZE, MAX_LOCAL_STEPS } from '../proto/task-limits.ts';
 import {
   above,
-  address,
   atLeast,
   between,
   columnNames,
-  type Domain,
-  fromCores,
   imageSize,
   integer,
+  inWords,
   nullable,
   oneOf,
-  seconds,
   seed,
   separator,
   shards,
@@ -22,59 +17,9 @@ import {
   widths,
   yesOrNo,
 } from './domains.ts';
+import { type Option, of, option, optional } from './option.ts';
 
-/**
- * All options of a run, each once: the flags of the commands that start or continue it, the keys of a `--config` file, the
- * config in run.json, the types of the library, the parameters of the Python client and the tables of docs/flags.md are made
- * from these tables (`npm run options` writes those that are files).
- */
-
-/** The commands that have options of a run. */
-export type RunCommand = 'train' | 'update' | 'coordinator' | 'resume' | 'finish' | 'worker' | 'launch';
-
-export interface Description<T> {
-  /** What it is for, with other options as flags; the library and Python show them by their names there. */
-  help: string;
-  /** In docs/algorithm.md. */
-  symbol?: string;
-  /** The default. Null if it depends on the data or on other options, as `defaultText` says. */
-  fast?: T | null;
-  /** The default with `--schedule paper`, if it differs. */
-  paper?: T | null;
-  defaultText?: string;
-  /** Another name of the flag. */
-  alias?: string;
-}
-
-interface RunDescription<T> extends Description<T> {
-  commands: readonly RunCommand[];
-  /** It is for terminals: no option of programs. */
-  isForTerminals?: boolean;
-  /** The default in programs, if it differs. */
-  inPrograms?: string;
-  /** The flag takes a value, but `--no-<flag>` is valid too. */
-  canBeOff?: boolean;
-}
-
-export type Option = Domain<unknown> & Description<unknown> & { group: string };
-export type RunOption = Domain<unknown> & RunDescription<unknown> & { group: string };
-
-export const option = <T, const About extends Description<NoInfer<T>>>(domain: Domain<T>, about: About) => ({
-  ...domain,
-  ...about,
-});
-/** An option without a default of its own, as it depends on the data or on other options; `none` says how. */
-const optional = <T>(domain: Domain<T>, none: string, about: Omit<Description<T>, 'defaultText'>) =>
-  option(nullable(domain), { fast: null, defaultText: none, ...about });
-/** Options that are shown together. */
-export const of = <T extends object>(group: string, options: T) =>
-  Object.fromEntries(Object.entries(options).map(([name, option]) => [name, { group, ...option }])) as {
-    [Name in keyof T]: T[Name] & { group: string };
-  };
-const how = <T, const About extends RunDescription<NoInfer<T>>>(domain: Domain<T>, about: About) => ({
-  ...domain,
-  ...about,
-});
+/** The options that are a run's identity, or that of an update: what their results depend on, beside the data, and run.json has. */
 
 /**
  * Options that are a run's identity: with the data they determine its result. Their defaults are only shown by flags, not set,
@@ -317,168 +262,38 @@ export const OPTIONS = {
 export type OptionName = keyof typeof OPTIONS;
 export const options = Object.entries(OPTIONS) as [OptionName, Option][];
 
-const CONTINUING = ['resume', 'finish'] as const;
-const ALL = ['train', 'update', 'coordinator', ...CONTINUING] as const;
-/** Commands that start workers here. */
-const LOCAL = ['train', 'update', ...CONTINUING] as const;
-const BOUND = ['coordinator', ...CONTINUING] as const;
-
-/** Options of how a run is computed, shown and saved. None changes its result, but `backend` and `mixed` its last bits. */
-export const RUN_OPTIONS = {
-  ...of('Run', {
-    dryRun: how(yesOrNo(), {
-      commands: ['train'],
-      isForTerminals: true,
-      help: 'only say what would be read and done, with rough estimates of memory and time; nothing is written',
+/** What `update` has beside the options of a session. */
+export const UPDATE_OPTIONS = {
+  ...of('Data', {
+    text: option(text(), {
+      help: 'column of a table with the texts of the new rows, for words of clusters',
+      defaultText: 'that of the run',
+    }),
+    texts: option(nullable(text()), {
+      help: 'file with the texts of the new rows: .txt (also .txt.gz) with a line for each, or a table, of which --text names the column; also an address',
+      defaultText: 'none',
+    }),
+    halfLife: option(inWords(above(0), 'a number of rows above 0'), {
+      help: 'rows after which one counts half as much as a new one; clusters of old rows then fade',
+      defaultText: 'none, all rows count the same',
+      stored: 'halfLife',
+    }),
+    refitTransform: option(yesOrNo(), {
+      help: 'estimate the transform anew, by the sample, and train from one cluster, as after a column is measured otherwise',
       fast: false,
-    }),
-    workers: how(fromCores(), {
-      commands: LOCAL,
-      alias: 'n-jobs',
-      help: 'number of worker processes, −1: one per core, −2: all cores but one; does not affect the result',
-      defaultText: 'one per core, at most --shards',
-    }),
-    gpus: how(
-      { ...text(), isList: true },
-      {
-        commands: [...LOCAL, 'launch'],
-        help: 'start workers on these GPUs: all, none, or numbers as in nvidia-smi (0,2)',
-        defaultText: 'none',
-      },
-    ),
-    perGpu: how(integer(1, 64), {
-      commands: [...LOCAL, 'launch'],
-      help: 'number of workers on each GPU',
-      fast: 1,
+      stored: 'refit',
     }),
   }),
-  ...of('Backend', {
-    backend: how(oneOf('auto', ...BACKENDS), {
-      commands: [...LOCAL, 'worker', 'launch'],
-      help: 'compute backend; auto: CUDA or else TensorFlow on the CPU if set up (dpmesh setup), otherwise wasm',
-      fast: 'auto',
-    }),
-    requireGpu: how(yesOrNo(), {
-      commands: [...LOCAL, 'worker', 'launch'],
-      help: 'end with an error (exit code 2) instead of computing without a GPU',
+  ...of('Output', {
+    relabel: option(yesOrNo(), {
+      help: 'label all earlier rows too, from where they were: relabelled/0.npy of the first run, 1.npy …',
       fast: false,
+      stored: 'relabel',
     }),
-    gpu: how(integer(0), {
-      commands: [...LOCAL, 'worker', 'launch'],
-      help: 'index of the adapter for webgpu, from 0 (dpmesh doctor lists adapters)',
-      fast: 0,
-    }),
-  }),
-  ...of('Run', {
-    out: how(text(), {
-      commands: ALL,
-      help: 'run directory',
-      defaultText: 'runs/<data>',
-    }),
-    force: how(yesOrNo(), { commands: ALL, help: 'overwrite the run directory', fast: false }),
-    json: how(yesOrNo(), {
-      commands: ALL,
-      isForTerminals: true,
-      help: 'print the result as one JSON object',
+    inPlace: option(yesOrNo(), {
+      help: 'replace the run by the new one once this is complete, instead of --out',
       fast: false,
-    }),
-    events: how(yesOrNo(), {
-      commands: ALL,
-      isForTerminals: true,
-      help: 'for programs: print each event as one line of JSON on stdout, and the result as the last; the run stops if its reader is gone',
-      fast: false,
-    }),
-    report: how(yesOrNo(), {
-      commands: ALL,
-      help: 'draw pictures of the run and report.html in its folder report; --no-report: none',
-      fast: true,
-    }),
-    heartbeatTimeout: how(seconds(), {
-      commands: ALL,
-      help: 'seconds of silence after which a worker’s shards are reassigned',
-      fast: 5,
-    }),
-    checkpointEvery: how(seconds({ canBe0: true, most: Number.MAX_VALUE }), {
-      commands: ALL,
-      help: 'maximum seconds between checkpoints; 0: one per epoch. Split and merge steps always write one',
-      fast: 30,
-    }),
-    mixed: how(yesOrNo(), {
-      commands: ALL,
-      help: 'accept workers of any numeric identity; bits then depend on which worker computes what',
-      fast: false,
-    }),
-    sharedFiles: how(yesOrNo(), {
-      commands: ALL,
-      help: 'let workers read the data file themselves if they can; --no-shared-files: never',
-      fast: true,
-    }),
-  }),
-  ...of('Names', {
-    nameWith: how(text(), {
-      commands: ALL,
-      help: 'after the run, ask a language model for names of the clusters: the address of an endpoint like OpenAI’s, such as http://localhost:11434/v1 (key: OPENAI_API_KEY); keywords and typical texts are sent there',
-      defaultText: 'none, nothing is sent',
-    }),
-    nameModel: how(text(), { commands: ALL, help: 'the model that --name-with asks', defaultText: 'none' }),
-  }),
-  ...of('Monitoring', {
-    http: how(address(), {
-      commands: ALL,
-      canBeOff: true,
-      help: 'HOST:PORT of the live page and metrics; --no-http: none',
-      defaultText: '127.0.0.1:9464, or a free port',
-      inPrograms: 'off; true opens it at the usual address',
-    }),
-    httpToken: how(text(), {
-      commands: ALL,
-      help: 'token required for the page, its rows and to change the run over HTTP, not for metrics; mandatory unless --http is a loopback address',
-      defaultText: 'DPMESH_HTTP_TOKEN, or none',
-      inPrograms: 'none',
-    }),
-    linger: how(seconds({ canBe0: true, most: 1e6 }), {
-      commands: ALL,
-      help: 'seconds for which page and metrics stay available after the run',
-      fast: 0,
-    }),
-  }),
-  ...of('Run', {
-    bind: how(text(), {
-      commands: BOUND,
-      help: 'start no workers; listen for workers at this address, tcp://HOST:PORT',
-      fast: 'tcp://127.0.0.1:5555',
-      inPrograms: 'none',
-    }),
-    keys: how(text(), {
-      commands: BOUND,
-      help: 'folder made by dpmesh keygen: encrypt connections and accept only its workers',
-      defaultText: 'none, no encryption',
-    }),
-    insecure: how(yesOrNo(), {
-      commands: BOUND,
-      help: 'allow a --bind address that other machines can reach, without encryption or keys',
-      fast: false,
+      stored: 'inPlace',
     }),
   }),
 };
-
-export type RunOptionName = keyof typeof RUN_OPTIONS;
-export const runOptions = Object.entries(RUN_OPTIONS) as [RunOptionName, RunOption][];
-
-/** The values of these options, as a run has them. */
-export type ValuesOf<Table extends Record<string, { read(value: unknown): unknown }>> = {
-  [Name in keyof Table]: Exclude<ReturnType<Table[Name]['read']>, undefined>;
-};
-
-/** What flags show as the default of an option; undefined where there is none. */
-export const shownDefault = ({ fast, defaultText }: Description<unknown>): string | undefined =>
-  defaultText ?? (fast === undefined || fast === null ? undefined : String(fast));
-
-/** A text about options, with each `--flag` as `name` calls it; `off`: what `--no-flag` is called. */
-export const withNames = (text: string, name: (flag: string) => string, off: (flag: string) => string) =>
-  text
-    .replace(/--no-([a-z][\w-]*)/g, (_, flag: string) => off(flag))
-    .replace(/--([a-z][\w-]*)/g, (_, flag: string) => name(flag));
-
-/** An option as a flag. */
-export const flagName = (name: string) => `--${kebabCase(name)}`;

@@ -21,6 +21,8 @@ import {
   placeOf,
   problemOfLists,
 } from './finished-run.ts';
+import type { Option, Stored } from './option.ts';
+import { UPDATE_OPTIONS } from './options.ts';
 import { type FileHashes, readable, readRunJson, runFiles } from './run-files.ts';
 import type { Summary } from './summary.ts';
 
@@ -42,6 +44,17 @@ const decision = z.object({
 const closest = z.object({ refused: z.nullable(decision), accepted: z.nullable(decision) });
 /** How well partitions of other samples agree. */
 const agreement = { count, k: z.tuple([count, count]), agreement: z.number() };
+
+/** What an update is asked that its stages need. Files of earlier versions lack what there was not yet. */
+type Asked = Stored<typeof UPDATE_OPTIONS>;
+const asked = Object.fromEntries(
+  Object.values<Option>(UPDATE_OPTIONS).flatMap(({ stored, fast, read }) => {
+    const isValid = (value: unknown) => (value === null ? fast === undefined : read(value) !== undefined);
+    return stored ? [[stored, z.optional(z.custom(isValid))]] : [];
+  }),
+) as unknown as {
+  [Name in keyof Asked]-?: z.ZodMiniOptional<z.ZodMiniType<Exclude<Asked[Name], undefined>>>;
+};
 
 /** See `TableFacts`; without the rows that were left out, of which there may be many. */
 const tableFacts = z.object({
@@ -104,11 +117,7 @@ const schema = z.object({
       run: z.string(),
       /** Which run that was (`identityOf` of base-run.ts). Files of earlier versions lack it. */
       base: z.optional(line),
-      halfLife: z.nullable(z.number().check(z.positive())),
-      refit: z.optional(z.boolean()),
-      relabel: z.optional(z.boolean()),
-      /** It is made to take the place of that run. */
-      inPlace: z.optional(z.boolean()),
+      ...asked,
     }),
   ),
   /** The other files are still those of an earlier run, which this one replaces. */
@@ -158,6 +167,8 @@ const schema = z.object({
   ),
 });
 
+/** What an update was asked, as its stages have it. */
+export type UpdateRequest = NonNullable<z.infer<typeof schema>['update']>;
 export type RunFile = Omit<z.infer<typeof schema>, 'config'> & { config: RunConfig };
 
 /** What run.json records besides the result. */

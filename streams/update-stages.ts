@@ -12,7 +12,6 @@ import {
   type RunStage,
   type RunState,
   type Update,
-  type UpdateRequest,
 } from '../coordinator/fit/run-state.ts';
 import { readForEncoder, residualOfRows } from '../coordinator/fit/stages/encode.ts';
 import { fullPasses, labelWithIds } from '../coordinator/fit/stages/full-passes.ts';
@@ -55,7 +54,7 @@ import { assertBase, hasKeptTexts, KEPT_TEXTS, keepTexts, keptTexts, readBase } 
 import type { ClusterCheckpoint } from '../run/checkpoint.ts';
 import type { DataMoments } from '../run/data-moments.ts';
 import type { FullPassResult } from '../run/descriptions.ts';
-import { runFile } from '../run/run-file.ts';
+import { runFile, type UpdateRequest } from '../run/run-file.ts';
 import {
   knownPart,
   partOf,
@@ -318,7 +317,7 @@ async function drawRows(
 ): Promise<ClusterCheckpoint> {
   const { config, out } = context;
   const { source, layout, encoding } = state;
-  const { run, halfLife } = request;
+  const { run, halfLife = null } = request;
   const base = readBase(request, readStream);
   const stream = base.stream!;
   const { hashes } = encoding ?? read;

@@ -12,7 +12,7 @@ import { withTexts } from '../../data/texts/with-texts.ts';
 import { type BaseRun, readBase } from '../../run/base-run.ts';
 import type { SavedCheckpoint } from '../../run/checkpoints.ts';
 import { type RunConfig, tableOptions } from '../../run/config.ts';
-import { flagName } from '../../run/options.ts';
+import { flagName } from '../../run/option.ts';
 import type { RunDirectory } from '../../run/run-directory.ts';
 import type { RunFile } from '../../run/run-file.ts';
 

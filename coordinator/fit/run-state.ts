@@ -17,7 +17,7 @@ import type { FullPassResult } from '../../run/descriptions.ts';
 import type { Encoding } from '../../run/encoding.ts';
 import type { Emit } from '../../run/events.ts';
 import type { RunDirectory } from '../../run/run-directory.ts';
-import { type RunMetadata, withAbsolutePaths } from '../../run/run-file.ts';
+import { type RunMetadata, type UpdateRequest, withAbsolutePaths } from '../../run/run-file.ts';
 import type { Summary } from '../../run/summary.ts';
 import type { SavedTree } from '../../run/tree.ts';
 import type { Dispatcher } from '../rounds/dispatcher.ts';
@@ -43,21 +43,6 @@ export interface ResumedInput {
   /** The fingerprint of the rows that the run had. */
   fingerprint: string;
   how: Continuation;
-}
-
-export interface UpdateRequest {
-  /** The directory of the run that is updated. */
-  run: string;
-  /** Which run that was when the update began: `identityOf` of base-run.ts. */
-  base?: string;
-  /** Rows after which one counts half; null: they all count the same. */
-  halfLife: number | null;
-  /** The transform is estimated anew, and clusters begin anew with it. */
-  refit?: boolean;
-  /** The rows before are labelled too. */
-  relabel?: boolean;
-  /** It is made to take the place of that run. */
-  inPlace?: boolean;
 }
 
 /** What an update begins with. */

@@ -20,18 +20,18 @@ import { alarmsOf } from '../../model/stream/drift.ts';
 import type { Lineage } from '../../model/stream/findings.ts';
 import { weightAfter } from '../../model/stream/stream.ts';
 import { hasKeptTexts } from '../../run/base-run.ts';
+import { settingsOf } from '../../run/option.ts';
 import { openForModel, tableForModel } from '../../run/rows-for-model.ts';
 import { readRunFile } from '../../run/run-file.ts';
 import { readRunLabels } from '../../run/run-files.ts';
 import { SAMPLE } from '../../run/stream-files.ts';
-import { FOLLOW_OPTIONS, valuesOf } from '../../run/update-options.ts';
 import { changedColumn, driftText } from '../drift-text.ts';
 import { type Arrivals, createLookout, type Lookout, nextBatch, nextLines } from './gather.ts';
 import { createTopicLines, isTopic, openTopic, type Topic } from './kafka.ts';
 import { createLines, type Lines } from './lines.ts';
 import { type Batch, type Part, rowsIn, waitingIn } from './manifest.ts';
 import type { FollowMetrics } from './metrics.ts';
-import type { FollowedBatch, FollowOptions } from './options.ts';
+import { FOLLOW_OPTIONS, type FollowedBatch, type FollowOptions } from './options.ts';
 import { joined } from './rows.ts';
 import { type FollowState, openState } from './state.ts';
 
@@ -60,7 +60,7 @@ const [LOOK_MS, REMOTE_LOOK_MS] = [1000, 10_000];
  */
 export async function* follow(options: FollowOptions): AsyncGenerator<FollowedBatch, void, undefined> {
   assertOptions('follow', options, KINDS, ['run', 'data']);
-  const { batchRows, every, lazy, halfLife, once } = valuesOf(FOLLOW_OPTIONS, options);
+  const { batchRows, every, lazy, halfLife = null, once } = settingsOf(FOLLOW_OPTIONS, options);
   const { run, data, out, http, signal, log = () => {} } = options;
   if (typeof data !== 'string' && !(data && Symbol.asyncIterator in data))
     throw new UserError('follow: data must be a path, or an async iterable of bytes');
@@ -107,7 +107,8 @@ export async function* follow(options: FollowOptions): AsyncGenerator<FollowedBa
       if (!manifest().batch) {
         const parts = await (lines ? nextLines(lines, gathering) : nextBatch(gathering));
         if (!parts) return null;
-        const due = lazy === null ? { trains: true, alarm: null } : await isDue(state, parts, lazy, halfLife);
+        const due =
+          lazy === undefined ? { trains: true, alarm: null } : await isDue(state, parts, lazy, halfLife);
         state.save({ batch: { parts, ...due, halfLife }, ...lines?.position?.() });
       }
       const startTime = performance.now();

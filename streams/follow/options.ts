@@ -1,5 +1,27 @@
 import type { RunOptions } from '../../library/options.ts';
 import type { FollowOwnOptions } from '../../library/run-options.ts';
+import { between, integer, inWords, seconds, yesOrNo } from '../../run/domains.ts';
+import { of, option } from '../../run/option.ts';
+import { UPDATE_OPTIONS } from '../../run/options.ts';
+
+/** How `follow` takes rows in. */
+export const FOLLOW_OPTIONS = {
+  ...of('Data', {
+    batchRows: option(inWords(integer(1), 'a whole number of rows, at least 1'), {
+      help: 'rows that are enough for an update',
+      fast: 10_000,
+    }),
+    every: option(seconds({ canBe0: true }), { help: 'seconds after which fewer are enough', fast: 60 }),
+    lazy: option(inWords(between(0, 1), 'a share of the weight, above 0 and below 1, such as 0.1'), {
+      help: 'train only once new rows have this share of the weight of all, such as 0.1, or are unlike those before; until then they only get labels',
+      defaultText: 'each batch is trained on',
+    }),
+    halfLife: UPDATE_OPTIONS.halfLife,
+  }),
+  ...of('Run', {
+    once: option(yesOrNo(), { help: 'take what is there, and end', fast: false }),
+  }),
+};
 
 /** Options of `follow`. */
 export interface FollowOptions

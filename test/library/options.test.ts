@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
+import { API_PAGE, apiReference, optionTypes, TYPES_FILE } from '../../cli/api-reference.ts';
 import { FLAGS_PAGE, withTables } from '../../cli/flag-tables.ts';
 import { MODULES } from '../../clients/python-options.ts';
-import { API_PAGE, apiReference, optionTypes, TYPES_FILE } from '../../library/api-reference.ts';
 import type { ModelOptions } from '../../library/run-options.ts';
 import type { RunConfig } from '../../run/config.ts';
 

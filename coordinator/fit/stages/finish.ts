@@ -24,7 +24,7 @@ import { shownRows, writeLabelFiles } from '../../../run/descriptions.ts';
 import { encoderOf } from '../../../run/encoding.ts';
 import { namedVariables } from '../../../run/named-columns.ts';
 import { IMAGES, imageLines, KEPT_ROWS, rowSlices } from '../../../run/row-files.ts';
-import { type RunMetadata, runFile } from '../../../run/run-file.ts';
+import { type RunMetadata, runFile, type UpdateRequest } from '../../../run/run-file.ts';
 import { recordedHashes, runFiles } from '../../../run/run-files.ts';
 import {
   CLUSTERS,
@@ -40,14 +40,7 @@ import type { Replicates, Summary } from '../../../run/summary.ts';
 import { TREE } from '../../../run/tree.ts';
 import { labelParts, removeUnfinishedParts } from '../label-parts.ts';
 import { summarize, writeCentres, writeMap, writeModel } from '../results.ts';
-import {
-  isInParts,
-  metadataOf,
-  type RunContext,
-  type RunStage,
-  type RunState,
-  type UpdateRequest,
-} from '../run-state.ts';
+import { isInParts, metadataOf, type RunContext, type RunStage, type RunState } from '../run-state.ts';
 import { copiesInData } from '../sample.ts';
 import { wordsOf } from '../words.ts';
 import { fullPasses } from './full-passes.ts';

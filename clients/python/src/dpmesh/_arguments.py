@@ -44,19 +44,16 @@ def parameters_of(config: dict[str, Any]) -> dict[str, Any]:
     return parameters
 
 
-def update_arguments(
-    options: Options, data: Input, run: Path, out: Path | None, half_life: float | None, texts: str | None
-) -> list[str]:
-    """The arguments that take `data` into a run."""
+def update_arguments(options: Options, data: Input, run: Path, out: Path | None, given: dict[str, Any]) -> list[str]:
+    """The arguments that take `data` into a run. `given`: those of `update` alone, by their flags."""
     if options.bind is not None:
         raise ValueError("update starts its own workers: leave bind out")
     arguments = ["update", str(run), f"--data={data.path}", "--events"]
     if out is not None:
         arguments.append(f"--out={out}")
-    if half_life is not None:
-        arguments.append(f"--half-life={half_life}")
-    if texts is not None:
-        arguments.append(f"--texts={texts}")
+    for flag, value in given.items():
+        if value is not None:
+            arguments += _argument(flag, value)
     return [*arguments, *_run_arguments(options, but=("out", "force"))]
 
 

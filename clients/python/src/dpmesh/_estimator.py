@@ -116,12 +116,7 @@ class DPMesh(Parameters, Options):
         labels: NDArray[np.int32] = self.fit(X).labels_
         return labels
 
-    def update(self, X: Any, *, half_life: float | None = None, texts: str | None = None) -> Self:
-        """Takes the new rows `X` into the fitted run: clusters go on, and keep their labels; new ones get new labels.
-
-        ``labels_`` and what else is said of rows are those of `X`. With `half_life`, rows count half once so many have come after
-        them. `texts`: a file with the texts of `X`, which an estimator with the parameter ``texts`` needs. The run of one with ``out`` stays, and the new one lies beside it, in ``out``-2, -3 and so on.
-        """
+    def _update(self, X: Any, options: dict[str, Any]) -> Self:
         before = self._fitted_run()
         with tempfile.TemporaryDirectory(prefix="dpmesh-") as temporary:
             folder = Path(temporary)
@@ -130,7 +125,7 @@ class DPMesh(Parameters, Options):
             data = self._new_rows(X, folder, named)
             run = SavedRun() if before.is_temporary else None
             out = None if run is None else run.path
-            arguments = update_arguments(self, data, before.path, out, half_life, texts)
+            arguments = update_arguments(self, data, before.path, out, options)
             result = self._followed(arguments, folder, before.path)
             run = run or SavedRun(result["out"])
             run.remember()

@@ -4,11 +4,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from numpy.typing import ArrayLike
 
 from ._suggestions import names_checked
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 #: Options that determine the result, together with the data: their names here and in a config file.
 RESULT_OPTIONS = {
@@ -453,3 +456,31 @@ class Options:
         self.insecure = insecure
         self.draw_report = draw_report
         self.verbose = verbose
+
+    def update(
+        self,
+        X: Any,
+        *,
+        texts: str | None = None,
+        half_life: float | None = None,
+    ) -> Self:
+        """Takes the new rows `X` into the fitted run: clusters go on, and keep their labels; new ones get new labels.
+
+        ``labels_`` and what else is said of rows are those of `X`. The run of an estimator with ``out`` stays, and the new one lies beside it, in ``out``-2, -3
+        and so on.
+
+        Parameters
+        ----------
+        X : array, DataFrame, tensor, AnnData or path
+            the new rows, with the columns of those of fit.
+        texts : str
+            file with the texts of the new rows: .txt (also .txt.gz) with a line for each, or a table, of
+            which text names the column; also an address. Default: none.
+        half_life : float
+            rows after which one counts half as much as a new one; clusters of old rows then fade; a number of
+            rows above 0. Default: none, all rows count the same.
+        """
+        return self._update(X, {"--texts": texts, "--half-life": half_life})
+
+    def _update(self, X: Any, options: dict[str, Any]) -> Self:
+        raise NotImplementedError

@@ -2,8 +2,10 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { camelCase } from '../base/text.ts';
-import { type Option, options, runOptions, shownDefault, withNames } from '../run/options.ts';
-import { FOLLOW_OPTIONS, UPDATE_OPTIONS } from '../run/update-options.ts';
+import { type Option, shownDefault, withNames } from '../run/option.ts';
+import { options, UPDATE_OPTIONS } from '../run/options.ts';
+import { runOptions } from '../run/session-options.ts';
+import { FOLLOW_OPTIONS } from '../streams/follow/options.ts';
 
 const root = (path: string) => new URL(`../${path}`, import.meta.url);
 const source = (path: string) => readFileSync(root(path), 'utf8');
@@ -44,7 +46,7 @@ export function optionTypes(): string {
   const about =
     'Options that determine the result, together with the data. One that is left out has its default: that of the schedule `fast` is shown. D is the number of columns after `transform`, K that of clusters.';
   return [
-    '// Written by `npm run docs:api` from run/options.ts.\n',
+    '// Written by `npm run docs:api` from the tables of options.\n',
     typeOf('ModelOptions', about, model),
     typeOf(
       'ProgramOptions',
