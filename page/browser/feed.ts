@@ -14,14 +14,16 @@ import {
 import type { Described, RowContent, RowContents } from '../drawing/cluster-details.ts';
 import {
   type MapData,
+  type MapSource,
+  ofSample,
   type PackedMap,
   type SelectionTelling,
   selectedText,
+  unpackedMap,
   type WholeMap,
-} from '../drawing/map/whole-map.ts';
-import { bytesIn, type ModelView, type PackedView, unpackedView } from '../drawing/model-view.ts';
+} from '../drawing/map.ts';
+import { type ModelView, type PackedView, unpackedView } from '../drawing/model-view.ts';
 import type { AnalysisRequest } from './analysis.ts';
-import type { MapSource } from './map-tiles.ts';
 
 /** Where the page has a run from: a coordinator, as it goes on, or the page's own file, where it is finished. */
 
@@ -92,22 +94,8 @@ export function savedFeed(saved: EmbeddedRun): Feed {
     outcome: async () => saved.outcome,
     described: async () => saved.described,
     updates: async () => saved.updates,
-    map: saved.isServed ? fetchedMap : async () => saved.whole && mapInPage(saved.whole),
+    map: saved.isServed ? fetchedMap : async () => saved.whole && ofSample(unpackedMap(saved.whole)),
     info: async () => saved.run,
-  };
-}
-
-function mapInPage({ sample, density, ...about }: PackedMap): MapSource {
-  const [records, cells] = [bytesIn(sample), bytesIn(density)];
-  return {
-    about,
-    tile: async () => records,
-    density: async () => cells,
-    data: async () => null,
-    legend: async () => null,
-    shades: async () => null,
-    telling: async () => null,
-    search: async () => null,
   };
 }
 

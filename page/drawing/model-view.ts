@@ -1,7 +1,7 @@
 import { mean, median } from 'd3-array';
 import { atOnce } from '../../model/graph/map.ts';
 import { LAID_OUT, mapNetOf, placesOnMap } from '../../model/graph/map-net.ts';
-import type { MergeTree, StateOf } from './api.ts';
+import { base64Of, bytesIn, type MergeTree, type StateOf } from './api.ts';
 import { type ClusterRow, type ClusterTable, clusterTable } from './cluster-table.ts';
 import { alignAxes, leadingAxes, pooledCovariance, projectCovariance, projectRows } from './projection.ts';
 
@@ -249,18 +249,13 @@ export type PackedView = Omit<ModelView, ArrayName> & Record<ArrayName, string>;
 export function packedView(view: ModelView): PackedView {
   const packed = (name: ArrayName) => {
     const { buffer, byteOffset, byteLength } = view[name];
-    const bytes = new Uint8Array(buffer, byteOffset, byteLength);
-    return btoa(Array.from(bytes, (byte) => String.fromCharCode(byte)).join(''));
+    return base64Of(new Uint8Array(buffer, byteOffset, byteLength));
   };
   return { ...view, ...mapNames(packed) };
 }
 
 export const unpackedView = (view: PackedView) =>
   ({ ...view, ...mapNames((name) => new ARRAYS[name](bytesIn(view[name]).buffer)) }) as ModelView;
-
-/** The bytes of base64. */
-export const bytesIn = (base64: string): Uint8Array<ArrayBuffer> =>
-  Uint8Array.from(atob(base64), (letter) => letter.charCodeAt(0));
 
 function mapNames<T>(make: (name: ArrayName) => T) {
   const names = Object.keys(ARRAYS) as ArrayName[];

@@ -8,7 +8,7 @@ import type { Outcome, RunInfo } from '../drawing/api.ts';
 import { byLabels, cardsLegend, clusterCards, type Described, nameText } from '../drawing/cluster-details.ts';
 import { legend, tableRows } from '../drawing/cluster-table.ts';
 import { nextSplitText, treeLegend } from '../drawing/dendrogram.ts';
-import { packedMap, type SampledMap } from '../drawing/map/whole-map.ts';
+import { packedMap, type SampledMap } from '../drawing/map.ts';
 import { type ModelView, packedView } from '../drawing/model-view.ts';
 import {
   configEntries,

@@ -2,12 +2,11 @@ import assert from 'node:assert/strict';
 import test from 'node:test';
 import { median } from 'd3-array';
 import { classify } from '../../../model/state.ts';
-import type { StateOf } from '../../../page/drawing/api.ts';
+import { bytesIn, type StateOf } from '../../../page/drawing/api.ts';
 import { tableRows } from '../../../page/drawing/cluster-table.ts';
 import { inCut } from '../../../page/drawing/dendrogram.ts';
 import {
   assignSlots,
-  bytesIn,
   createMap,
   createViewer,
   curveHeight,
