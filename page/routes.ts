@@ -4,9 +4,18 @@ import type { FastifyInstance } from 'fastify';
 import type { Source } from '../data/source.ts';
 import type { KeptTexts } from '../data/texts/kept-texts.ts';
 import { type MapSource, MOST_SELECTED, selectedRows } from './drawing/map.ts';
+import { ANSWERS, type RunSource } from './drawing/run-model.ts';
 import { readRows } from './rows.ts';
 
 /** What a server answers of the rows of a run, and of its map, wherever it has them from. */
+
+/** What needs no arguments, of what the source has. */
+export function serveAnswers(app: FastifyInstance, source: Partial<RunSource>): void {
+  for (const [name, path] of Object.entries(ANSWERS)) {
+    const read = source[name as keyof typeof ANSWERS];
+    if (read) app.get(`/${path}`, async (_request, reply) => (await read()) ?? reply.code(204).send());
+  }
+}
 
 /** Most rows in one answer. */
 const MAX_ANSWERED = 24;

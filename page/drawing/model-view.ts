@@ -1,7 +1,7 @@
 import { mean, median } from 'd3-array';
 import { atOnce } from '../../model/graph/map.ts';
 import { LAID_OUT, mapNetOf, placesOnMap } from '../../model/graph/map-net.ts';
-import { base64Of, bytesIn, type MergeTree, type StateOf } from './api.ts';
+import type { MergeTree, StateOf } from './api.ts';
 import { type ClusterRow, type ClusterTable, clusterTable } from './cluster-table.ts';
 import { alignAxes, leadingAxes, pooledCovariance, projectCovariance, projectRows } from './projection.ts';
 
@@ -231,35 +231,6 @@ export function assignSlots(before: ClusterSlots | null, means: number[][]): Clu
     slots[to] = free++;
   }
   return { means, slots };
-}
-
-/** The arrays of a view that a file has in base64. */
-const ARRAYS = {
-  centres: Float64Array,
-  covariances: Float64Array,
-  xyz: Float32Array,
-  labels: Int32Array,
-  rows: Float64Array,
-} as const;
-type ArrayName = keyof typeof ARRAYS;
-
-/** A view as JSON can have it. */
-export type PackedView = Omit<ModelView, ArrayName> & Record<ArrayName, string>;
-
-export function packedView(view: ModelView): PackedView {
-  const packed = (name: ArrayName) => {
-    const { buffer, byteOffset, byteLength } = view[name];
-    return base64Of(new Uint8Array(buffer, byteOffset, byteLength));
-  };
-  return { ...view, ...mapNames(packed) };
-}
-
-export const unpackedView = (view: PackedView) =>
-  ({ ...view, ...mapNames((name) => new ARRAYS[name](bytesIn(view[name]).buffer)) }) as ModelView;
-
-function mapNames<T>(make: (name: ArrayName) => T) {
-  const names = Object.keys(ARRAYS) as ArrayName[];
-  return Object.fromEntries(names.map((name) => [name, make(name)])) as Record<ArrayName, T>;
 }
 
 /** Which rows the live page shows: ranges of consecutive ones all over the data, so that all classes appear if it is sorted by them. */

@@ -23,7 +23,7 @@ import { modelOf, type Outcome, type RunInfo, type StateOf } from '../drawing/ap
 import { type MapSource, ofSample } from '../drawing/map.ts';
 import { type MappedRunFile, sampleOfMap, wholeMapOf } from '../map.ts';
 import { addPages, createGuardedApp, pageFile } from '../pages.ts';
-import { serveMap, serveRows } from '../routes.ts';
+import { serveAnswers, serveMap, serveRows } from '../routes.ts';
 import { type RowSample, readSample } from '../rows.ts';
 import { addStream, type MessageStream } from '../stream.ts';
 import type { Counters } from './counters.ts';
@@ -120,7 +120,16 @@ function addProbes(app: FastifyInstance, { run, stream }: LiveAppOptions): void 
 /** The data for the page and `dpmesh watch`. */
 function addData(app: FastifyInstance, { run, stream }: LiveAppOptions): void {
   const { recorder } = run;
-  app.get('/api/run', async () => runInfo(run));
+  const whenDone =
+    <T>(read: (out: string) => T) =>
+    async () =>
+      recorder.status() === 'done' ? read(run.out) : null;
+  serveAnswers(app, {
+    info: async () => runInfo(run),
+    outcome: whenDone(outcomeOf),
+    described: whenDone((out) => readSavedClusters(runFiles(out))),
+    updates: whenDone((out) => readPastUpdates(runFiles(out))),
+  });
   const bodies = {
     history: coalesce(
       () => JSON.stringify(recorder.history()),
@@ -151,15 +160,6 @@ function addData(app: FastifyInstance, { run, stream }: LiveAppOptions): void {
       .type('application/octet-stream')
       .send(bytesOf(values));
   });
-  for (const [path, read] of Object.entries({
-    result: outcomeOf,
-    clusters: (out: string) => readSavedClusters(runFiles(out)),
-    updates: (out: string) => readPastUpdates(runFiles(out)),
-  }))
-    app.get(`/api/${path}`, async (_request, reply) => {
-      const found = recorder.status() === 'done' ? read(run.out) : null;
-      return found ?? reply.code(204).send();
-    });
   serveRows(app, async () => run.raw());
   let map: MapSource | null = null;
   serveMap(app, async () => {
