@@ -1,11 +1,9 @@
-import { setImmediate, setTimeout as sleep } from 'node:timers/promises';
-import type { FastifyInstance } from 'fastify';
+import { setImmediate } from 'node:timers/promises';
 import { fillCells } from '../data/fill.ts';
 import { imageShape, imageUri } from '../data/images/folder.ts';
 import { moveOutliers } from '../data/outlier-bounds.ts';
 import { readSpans } from '../data/remote/read-ahead.ts';
 import type { Source } from '../data/source.ts';
-import type { KeptTexts } from '../data/texts/kept-texts.ts';
 import { networkRows, type Transform, unitRows } from '../data/transform.ts';
 import type { RowContent, RowContents } from './drawing/cluster-details.ts';
 import { sampledRanges } from './drawing/model-view.ts';
@@ -49,16 +47,8 @@ export async function readSample(source: Source, transform: Transform, most = MA
   return { rows, dim, values };
 }
 
-/** Most rows in one answer, and most columns of each. */
-const MAX_ANSWERED = 24;
+/** Most columns of a row that are shown. */
 const MAX_COLUMNS = 40;
-
-/** The numbers in `rows=1,2,3`; null if it is not that, has too many, or ones that are not in the data. */
-function rowNumbers(query: unknown, all: number): number[] | null {
-  if (typeof query !== 'string' || !/^\d{1,15}(,\d{1,15})*$/.test(query)) return null;
-  const rows = query.split(',').map(Number);
-  return rows.length <= MAX_ANSWERED && rows.every((row) => row < all) ? rows : null;
-}
 
 /** Rows of the data as people may look at them: the picture of an image, else the values of the first columns. */
 export async function readRows(source: Source, rows: readonly number[]): Promise<RowContents> {
@@ -82,31 +72,4 @@ export async function readRows(source: Source, rows: readonly number[]): Promise
 function rangeOf(dtype: string, values: Float32Array): [number, number] {
   if (dtype === 'uint8') return [0, 255];
   return [values.reduce((a, b) => Math.min(a, b)), values.reduce((a, b) => Math.max(a, b))];
-}
-
-/** For a text that has to be decoded first nobody waits longer, ms; and what is sent of it, characters. */
-const [TEXT_MS, MOST_OF_TEXT] = [2000, 1000];
-
-/** Single rows of the data; null: they cannot be read. `texts`: what describes them. */
-export function addRows(
-  app: FastifyInstance,
-  source: () => Promise<Source | null>,
-  texts: () => Promise<Pick<KeptTexts, 'at'> | null> = async () => null,
-): void {
-  app.get<{ Querystring: { rows?: unknown } }>('/api/rows', async ({ query }, reply) => {
-    const raw = await source();
-    if (!raw) return reply.code(204).send();
-    const rows = rowNumbers(query.rows, raw.rows);
-    if (!rows)
-      return reply.code(400).send({ error: `rows=0,1,… takes at most 24 numbers below ${raw.rows}` });
-    const [content, kept] = await Promise.all([
-      readRows(raw, rows),
-      Promise.race([texts().catch(() => null), sleep(TEXT_MS, null, { ref: false })]),
-    ]);
-    const own = (await kept?.at(rows)) ?? [];
-    return {
-      ...content,
-      rows: content.rows.map((row, i) => (own[i] ? { ...row, text: own[i].slice(0, MOST_OF_TEXT) } : row)),
-    };
-  });
 }

@@ -12,9 +12,9 @@ import { withTexts } from '../../data/texts/with-texts.ts';
 import { numberName } from '../../model/description/names.ts';
 import { layersOf, type TreeLayer } from '../../model/hierarchy/dendrogram.ts';
 import { nodeNames } from '../../page/drawing/cluster-details.ts';
-import type { WholeMap } from '../../page/drawing/map/whole-map.ts';
+import type { WholeMap } from '../../page/drawing/map.ts';
+import { wholeMapOf } from '../../page/map.ts';
 import { openUnchanged } from '../../page/report/rows.ts';
-import { wholeMapOf } from '../../page/whole-map.ts';
 import {
   labelColumns,
   mapColumns,

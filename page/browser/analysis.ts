@@ -1,7 +1,6 @@
 import { type Classifier, classify } from '../../model/state.ts';
-import type { StateOf } from '../drawing/api.ts';
+import { bytesIn, type StateOf } from '../drawing/api.ts';
 import {
-  bytesIn,
   createMap,
   createViewer,
   type DisplaySample,

@@ -1,27 +1,19 @@
 import type { Legend } from '../../model/shades.ts';
-import type { PastUpdate } from '../../model/stream/findings.ts';
 import type { TimedEvent } from '../../run/events.ts';
-import { addEpoch, addEvent, cutBack, type RunHistory } from '../../run/history.ts';
+import { addEpoch, addEvent, cutBack, emptyHistory, type RunHistory } from '../../run/history.ts';
 import {
   type History,
   isOver,
   type Message,
-  type Outcome,
   type RunInfo,
   type Status,
   type WorkSpan,
 } from '../drawing/api.ts';
-import type { Described, RowContent, RowContents } from '../drawing/cluster-details.ts';
-import {
-  type MapData,
-  type PackedMap,
-  type SelectionTelling,
-  selectedText,
-  type WholeMap,
-} from '../drawing/map/whole-map.ts';
-import { bytesIn, type ModelView, type PackedView, unpackedView } from '../drawing/model-view.ts';
+import type { RowContents } from '../drawing/cluster-details.ts';
+import { type MapData, type SelectionTelling, selectedText, type WholeMap } from '../drawing/map.ts';
+import type { ModelView } from '../drawing/model-view.ts';
+import { ANSWERS, ofGathered, type PackedRun, type RunSource, unpackedRun } from '../drawing/run-model.ts';
 import type { AnalysisRequest } from './analysis.ts';
-import type { MapSource } from './map-tiles.ts';
 
 /** Where the page has a run from: a coordinator, as it goes on, or the page's own file, where it is finished. */
 
@@ -35,88 +27,52 @@ export interface FeedListener {
   connection(state: ConnectionState): void;
 }
 
-export interface Feed {
+/** A run that may still go on. */
+export interface Feed extends RunSource {
   follow(listener: FeedListener): void;
   /** Points on a map, or on axes. */
   showMap(onMap: boolean): void;
-  /** Rows of the data; null if they cannot be had. */
-  rows(rows: readonly number[]): Promise<RowContents | null>;
-  /** Null: not yet. */
-  outcome(): Promise<Outcome | null>;
-  described(): Promise<Described | null>;
-  /** Of an update, once it is done: those up to it. */
-  updates(): Promise<PastUpdate[] | null>;
-  /** The map of all rows, once the run is done; null where there is none. `later`: it is being made. */
-  map(): Promise<MapSource | 'later' | null>;
-  /** Reads the run's facts again. */
-  info(): Promise<RunInfo | null>;
 }
 
-/** A finished run in the page's file. */
-export interface EmbeddedRun {
-  run: RunInfo;
-  history: Pick<History, 'epochs' | 'events'>;
-  view: PackedView | null;
-  /** The same on a map; null where there is none. */
-  map: PackedView | null;
-  outcome: Outcome | null;
-  described: Described | null;
-  updates: PastUpdate[] | null;
-  /** A sample of the rows; null: there is no map, or it is served. */
-  whole: PackedMap | null;
-  /** `dpmesh view` serves the page, and rows of the data. */
-  isServed: boolean;
-}
-
-export function savedFeed(saved: EmbeddedRun): Feed {
-  const view = saved.view && unpackedView(saved.view);
-  const map = saved.map && unpackedView(saved.map);
+/** A finished run in the page's file, whose rows and map a server may have. */
+export function savedFeed(packed: PackedRun): Feed {
+  const { isServed } = packed;
+  const gathered = unpackedRun(packed);
+  const { run, history, view, map } = gathered;
+  const served = servedRun();
   let show = (_: ModelView) => {};
   return {
+    ...ofGathered(gathered, isServed ? served.rows : imagesInPage),
+    ...(isServed && { map: served.map }),
     follow(listener) {
       show = listener.view;
       listener.connection('over');
-      const { run, history } = saved;
-      listener.loaded({ ...history, run, status: run.status, present: new Set(), work: [] });
+      listener.loaded({
+        ...(history ?? emptyHistory()),
+        run,
+        status: run.status,
+        present: new Set(),
+        work: [],
+      });
       if (view) show(view);
       // `dpmesh view` counts its viewers.
-      if (saved.isServed) new EventSource('api/stream');
+      if (isServed) new EventSource('api/stream');
     },
     showMap(onMap) {
       const next = onMap ? (map ?? view) : view;
       if (next) show(next);
     },
-    rows: saved.isServed
-      ? keptAnswers(fetchRows)
-      : async (rows) => ({ names: null, rows: imagesInPage(rows) }),
-    outcome: async () => saved.outcome,
-    described: async () => saved.described,
-    updates: async () => saved.updates,
-    map: saved.isServed ? fetchedMap : async () => saved.whole && mapInPage(saved.whole),
-    info: async () => saved.run,
-  };
-}
-
-function mapInPage({ sample, density, ...about }: PackedMap): MapSource {
-  const [records, cells] = [bytesIn(sample), bytesIn(density)];
-  return {
-    about,
-    tile: async () => records,
-    density: async () => cells,
-    data: async () => null,
-    legend: async () => null,
-    shades: async () => null,
-    telling: async () => null,
-    search: async () => null,
   };
 }
 
 /** Of these rows those whose image the page has in a picture. */
-const imagesInPage = (rows: readonly number[]): RowContent[] =>
-  rows.flatMap((row) => {
+const imagesInPage: RunSource['rows'] = async (rows) => ({
+  names: null,
+  rows: rows.flatMap((row) => {
     const image = document.querySelector(`image[data-row="${row}"]`)?.getAttribute('href');
     return image ? [{ row, image }] : [];
-  });
+  }),
+});
 
 /** Milliseconds before a reconnect. Doubles from the first to the second. */
 const FIRST_WAIT = 500;
@@ -131,19 +87,24 @@ export function liveFeed(analysis: Worker): Feed {
   const request: AnalysisRequest = { isOver: false, onMap: false };
   const ask = (change: Partial<AnalysisRequest>) => analysis.postMessage(Object.assign(request, change));
   return {
+    ...servedRun(),
     follow(listener) {
       analysis.onmessage = ({ data }: MessageEvent<ModelView>) => listener.view(data);
       followStream(listener, (isLast) => ask({ isOver: isLast }));
     },
     showMap: (onMap) => ask({ onMap }),
-    rows: keptAnswers(fetchRows),
-    outcome: () => fetched<Outcome>('api/result'),
-    described: () => fetched<Described>('api/clusters'),
-    updates: () => fetched<PastUpdate[]>('api/updates'),
-    map: fetchedMap,
-    info: () => fetched<RunInfo>('api/run'),
   };
 }
+
+/** What a server answers (page/routes.ts). */
+const servedRun = (): RunSource => ({
+  info: () => fetched(ANSWERS.info),
+  outcome: () => fetched(ANSWERS.outcome),
+  described: () => fetched(ANSWERS.described),
+  updates: () => fetched(ANSWERS.updates),
+  rows: keptAnswers((rows) => fetched<RowContents>(`api/rows?rows=${rows.join()}`)),
+  map: servedMap,
+});
 
 /** `state`: the coordinator has a newer model state; `isLast`: the run is over. */
 function followStream(listener: FeedListener, state: (isLast: boolean) => void): void {
@@ -164,7 +125,7 @@ function followStream(listener: FeedListener, state: (isLast: boolean) => void):
 
     async function load() {
       const [run, history] = await Promise.all([
-        fetchJson<RunInfo>('api/run'),
+        fetchJson<RunInfo>(ANSWERS.info),
         fetchJson<History>('api/history'),
       ]);
       store = createStore(run, history, early);
@@ -204,7 +165,7 @@ async function fetchJson<T>(path: string, signal?: AbortSignal): Promise<T> {
 const fetched = <T>(path: string, signal?: AbortSignal): Promise<T | null> =>
   fetchJson<T>(path, signal).catch(() => null);
 
-async function fetchedMap(): ReturnType<Feed['map']> {
+async function servedMap(): ReturnType<Feed['map']> {
   const answer = await fetch('api/map', { cache: 'no-store' }).catch(() => null);
   if (answer?.status !== 200) return answer?.status === 202 ? 'later' : null;
   const about: WholeMap = await answer.json();
@@ -227,8 +188,6 @@ async function fetchedMap(): ReturnType<Feed['map']> {
     },
   };
 }
-
-const fetchRows = (rows: readonly number[]) => fetched<RowContents>(`api/rows?rows=${rows.join()}`);
 
 /** Keeps the last answers: the pointer goes over the same clusters again and again. */
 const MOST_KEPT = 200;

@@ -19,11 +19,11 @@ import { byId, setHtml, setText } from './dom.ts';
 import type { ConnectionState, Feed, PageStore, StorePart } from './feed.ts';
 import { laneChart } from './lanes.ts';
 import { logList } from './log.ts';
+import { wholeMap } from './map.ts';
 import { createHighlight, montageOf, rowsPanel } from './rows.ts';
 import { addSaveButtons } from './save.ts';
 import { mapButton, scatterPlot } from './scatter.ts';
 import { clusterTableView, makeSortable } from './table.ts';
-import { wholeMap } from './whole-map.ts';
 
 /** The page put together: panels, and who gets which data when. Each panel knows its own, and feed.ts where they come from. */
 

@@ -3,6 +3,8 @@ import type { ModelView } from '../drawing/model-view.ts';
 import { colourOf, hexOf, mix, type Rgb, rgbOf } from '../drawing/palette.ts';
 import {
   axesText,
+  dotOf,
+  drawPoints,
   IDENTITY,
   type PointScene,
   pointScene,
@@ -16,7 +18,6 @@ import {
 import { counted, percent } from '../drawing/text.ts';
 import { cssColour, cssRgb } from './controls.ts';
 import { byId, fitCanvas, placeTooltip, setText } from './dom.ts';
-import { dotOf, drawPoints } from './dots.ts';
 import { arrowOf, moved, onGestures, type PicturePoint, zoomAt, zoomByKey } from './gestures.ts';
 import type { Highlight, montageOf } from './rows.ts';
 

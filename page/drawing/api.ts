@@ -153,3 +153,15 @@ export function modelOf(mixture: Mixture, { scale }: { scale: ArrayLike<number> 
     scale: Array.from(scale),
   };
 }
+
+/** Bytes as a text that JSON can have, and back. */
+export function base64Of(bytes: Uint8Array): string {
+  let text = '';
+  // A call cannot have more arguments.
+  for (let at = 0; at < bytes.length; at += 1 << 15)
+    text += String.fromCharCode(...bytes.subarray(at, at + (1 << 15)));
+  return btoa(text);
+}
+
+export const bytesIn = (base64: string): Uint8Array<ArrayBuffer> =>
+  Uint8Array.from(atob(base64), (letter) => letter.charCodeAt(0));

@@ -233,40 +233,6 @@ export function assignSlots(before: ClusterSlots | null, means: number[][]): Clu
   return { means, slots };
 }
 
-/** The arrays of a view that a file has in base64. */
-const ARRAYS = {
-  centres: Float64Array,
-  covariances: Float64Array,
-  xyz: Float32Array,
-  labels: Int32Array,
-  rows: Float64Array,
-} as const;
-type ArrayName = keyof typeof ARRAYS;
-
-/** A view as JSON can have it. */
-export type PackedView = Omit<ModelView, ArrayName> & Record<ArrayName, string>;
-
-export function packedView(view: ModelView): PackedView {
-  const packed = (name: ArrayName) => {
-    const { buffer, byteOffset, byteLength } = view[name];
-    const bytes = new Uint8Array(buffer, byteOffset, byteLength);
-    return btoa(Array.from(bytes, (byte) => String.fromCharCode(byte)).join(''));
-  };
-  return { ...view, ...mapNames(packed) };
-}
-
-export const unpackedView = (view: PackedView) =>
-  ({ ...view, ...mapNames((name) => new ARRAYS[name](bytesIn(view[name]).buffer)) }) as ModelView;
-
-/** The bytes of base64. */
-export const bytesIn = (base64: string): Uint8Array<ArrayBuffer> =>
-  Uint8Array.from(atob(base64), (letter) => letter.charCodeAt(0));
-
-function mapNames<T>(make: (name: ArrayName) => T) {
-  const names = Object.keys(ARRAYS) as ArrayName[];
-  return Object.fromEntries(names.map((name) => [name, make(name)])) as Record<ArrayName, T>;
-}
-
 /** Which rows the live page shows: ranges of consecutive ones all over the data, so that all classes appear if it is sorted by them. */
 
 const MAX_RANGES = 200;

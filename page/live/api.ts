@@ -20,11 +20,12 @@ import { runFiles } from '../../run/run-files.ts';
 import { readPastUpdates, readSavedClusters } from '../../run/saved-clusters.ts';
 import type { Summary } from '../../run/summary.ts';
 import { modelOf, type Outcome, type RunInfo, type StateOf } from '../drawing/api.ts';
-import { ofSample } from '../drawing/map/whole-map.ts';
+import { type MapSource, ofSample } from '../drawing/map.ts';
+import { type MappedRunFile, sampleOfMap, wholeMapOf } from '../map.ts';
 import { addPages, createGuardedApp, pageFile } from '../pages.ts';
-import { addRows, type RowSample, readSample } from '../rows.ts';
+import { serveAnswers, serveMap, serveRows } from '../routes.ts';
+import { type RowSample, readSample } from '../rows.ts';
 import { addStream, type MessageStream } from '../stream.ts';
-import { addMap, type FoundMap, type MappedRunFile, wholeMapOf } from '../whole-map.ts';
 import type { Counters } from './counters.ts';
 import type { Recorder } from './recorder.ts';
 
@@ -119,7 +120,16 @@ function addProbes(app: FastifyInstance, { run, stream }: LiveAppOptions): void 
 /** The data for the page and `dpmesh watch`. */
 function addData(app: FastifyInstance, { run, stream }: LiveAppOptions): void {
   const { recorder } = run;
-  app.get('/api/run', async () => runInfo(run));
+  const whenDone =
+    <T>(read: (out: string) => T) =>
+    async () =>
+      recorder.status() === 'done' ? read(run.out) : null;
+  serveAnswers(app, {
+    info: async () => runInfo(run),
+    outcome: whenDone(outcomeOf),
+    described: whenDone((out) => readSavedClusters(runFiles(out))),
+    updates: whenDone((out) => readPastUpdates(runFiles(out))),
+  });
   const bodies = {
     history: coalesce(
       () => JSON.stringify(recorder.history()),
@@ -150,29 +160,18 @@ function addData(app: FastifyInstance, { run, stream }: LiveAppOptions): void {
       .type('application/octet-stream')
       .send(bytesOf(values));
   });
-  for (const [path, read] of Object.entries({
-    result: outcomeOf,
-    clusters: (out: string) => readSavedClusters(runFiles(out)),
-    updates: (out: string) => readPastUpdates(runFiles(out)),
-  }))
-    app.get(`/api/${path}`, async (_request, reply) => {
-      const found = recorder.status() === 'done' ? read(run.out) : null;
-      return found ?? reply.code(204).send();
-    });
-  addRows(app, async () => run.raw());
-  let map: FoundMap | null = null;
-  addMap(app, async () => {
+  serveRows(app, async () => run.raw());
+  let map: MapSource | null = null;
+  serveMap(app, async () => {
     if (recorder.status() !== 'done') return null;
     // The report makes it, in a process of its own.
     const of = () => runFiles(run.out).json('run.json') as MappedRunFile;
     map ??= await wholeMapOf(run.out, of(), false).then(
-      (found) =>
-        found && { about: ofSample(found.about), saved: { ...found.saved, tile: found.saved.sample } },
+      // The server ends before there is time for more.
+      (found) => found && ofSample(sampleOfMap(found)),
     );
     return map ?? (existsSync(join(run.out, MAP)) ? 'later' : null);
   });
-  // The server ends before there is time for more than that.
-  app.get('/api/map/data', (_request, reply) => reply.code(204).send());
   addStream(app, stream);
 }
 

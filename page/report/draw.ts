@@ -4,7 +4,7 @@ import { attempted, makeFolder, readFully, statusOf, withFile, writeFile } from 
 import { UserError } from '../../base/user-error.ts';
 import { kChart, lossChart } from '../drawing/charts.ts';
 import { nodeNames } from '../drawing/cluster-details.ts';
-import { mapPicture } from '../drawing/map/map-picture.ts';
+import { mapPicture } from '../drawing/map-picture.ts';
 import { pointsPicture } from '../drawing/points.ts';
 import { riverPicture } from '../drawing/river.ts';
 import { inDark } from '../drawing/svg.ts';

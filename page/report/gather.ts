@@ -37,9 +37,9 @@ import {
 } from '../drawing/model-view.ts';
 import type { Entry } from '../drawing/panels.ts';
 import { significant } from '../drawing/text.ts';
+import { sampledMapOf } from '../map.ts';
 import { readSample } from '../rows.ts';
 import { splitRatiosIn } from '../split-ratios.ts';
-import { sampledMapOf } from '../whole-map.ts';
 import { assertReportFolder, drawReport, type Report } from './draw.ts';
 import { exemplarView } from './exemplars.ts';
 import { crosstab, type ReportContents } from './page.ts';

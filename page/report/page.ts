@@ -2,14 +2,10 @@ import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { munkres } from 'munkres';
 import { PAGE_FILES } from '../../base/package.ts';
-import type { PastUpdate } from '../../model/stream/findings.ts';
 import { emptyHistory, kChanges, keptEvents, type RunHistory } from '../../run/history.ts';
-import type { Outcome, RunInfo } from '../drawing/api.ts';
-import { byLabels, cardsLegend, clusterCards, type Described, nameText } from '../drawing/cluster-details.ts';
+import { byLabels, cardsLegend, clusterCards, nameText } from '../drawing/cluster-details.ts';
 import { legend, tableRows } from '../drawing/cluster-table.ts';
 import { nextSplitText, treeLegend } from '../drawing/dendrogram.ts';
-import { packedMap, type SampledMap } from '../drawing/map/whole-map.ts';
-import { type ModelView, packedView } from '../drawing/model-view.ts';
 import {
   configEntries,
   type Entry,
@@ -23,6 +19,7 @@ import {
 } from '../drawing/panels.ts';
 import { axesText } from '../drawing/points.ts';
 import { updateTexts } from '../drawing/river.ts';
+import { type GatheredRun, packedRun } from '../drawing/run-model.ts';
 import { count, counted, escaped, percent } from '../drawing/text.ts';
 import { cardImages, type ExemplarView } from './exemplars.ts';
 
@@ -36,27 +33,14 @@ const MOST_EVENTS = 3000;
 const MOST_EPOCHS = 5000;
 
 /** Everything that the report shows. Null means not available; `notes` say why. */
-export interface ReportContents {
-  run: RunInfo;
+export interface ReportContents extends GatheredRun {
   /** What the configuration says beside the options. */
   about: Entry[];
-  history: RunHistory | null;
-  /** Points and clusters, on axes and on a map. */
-  view: ModelView | null;
-  map: ModelView | null;
-  /** All rows on a map, with names. */
-  whole: SampledMap | null;
   /** Of images. */
   exemplars: ExemplarView | null;
-  /** The content of clusters.json. */
-  described: Described | null;
   confusion: Crosstab | null;
-  /** Of an update: those up to it, and the first run. */
-  updates: PastUpdate[] | null;
   /** Number of true classes. */
   classes: number | null;
-  /** Null if the run is not finished. */
-  outcome: Outcome | null;
   /** Why pictures that could show points show none; also in `notes`. */
   withoutPoints: string | null;
   notes: string[];
@@ -77,7 +61,7 @@ export function reportPage(
   pictures: readonly CaptionedPicture[],
   isServed: boolean,
 ): string {
-  const { run, about, history, view, map, outcome, notes, described, classes, exemplars, updates } = contents;
+  const { run, about, history, view, outcome, notes, described, classes, exemplars, updates } = contents;
   const picture = (name: string) => pictures.find((one) => one.name === name);
   const clusters = described ? byLabels(described).clusters : [];
   const images = exemplars ? cardImages(exemplars) : new Map<number, string>();
@@ -113,14 +97,7 @@ export function reportPage(
     outcome: outcome ? outcomeEntries(outcome, run.config) : '',
     foot: escaped(versionsText(run)),
   };
-  const saved = {
-    ...{ run, outcome, isServed },
-    ...{ described, updates },
-    history: shortened(history, isServed),
-    view: view && packedView(view),
-    map: map && packedView({ ...map, typical: [] }),
-    whole: contents.whole && !isServed ? packedMap(contents.whole) : null,
-  };
+  const saved = packedRun({ ...contents, history: shortened(history, isServed) }, isServed);
   const script = `<script type="application/json" id="saved-run">${JSON.stringify(saved).replaceAll('<', '\\u003c')}</script>`;
   let page = readFileSync(`${PAGE_FILES}index.html`, 'utf8').replace(
     / *<!--live-->[\s\S]*?<!--\/live-->\n/g,

@@ -4,26 +4,38 @@ import type { FastifyInstance } from 'fastify';
 import type { BindAddress } from '../../base/address.ts';
 import { dpmeshVersion } from '../../base/package.ts';
 import { UserError } from '../../base/user-error.ts';
+import type { Source } from '../../data/source.ts';
+import type { KeptTexts } from '../../data/texts/kept-texts.ts';
 import { accuracy, ariOfLabels, contingency, nmiOfLabels } from '../../model/scores.ts';
 import type { RunConfig } from '../../run/config.ts';
 import type { FileReaders } from '../../run/file-readers.ts';
 import type { RunFile } from '../../run/run-file.ts';
 import { numberOfLabel, readRunLabels, runFiles } from '../../run/run-files.ts';
 import type { RunComparison, RunTable } from '../drawing/api.ts';
+import type { MapSource } from '../drawing/map.ts';
+import { type FoundMap, wholeMapOf } from '../map.ts';
 import { addPages, createGuardedApp, htmlPage } from '../pages.ts';
 import { picturesOf } from '../report/draw.ts';
 import { gatherContents } from '../report/gather.ts';
 import { crosstab, reportPage } from '../report/page.ts';
-import { addRows } from '../rows.ts';
+import { once, serveMap, serveRows } from '../routes.ts';
 import { addStream, type MessageStream } from '../stream.ts';
-import { addMap, wholeMapOf } from '../whole-map.ts';
-import { addMapRows, type RowData } from './map-rows.ts';
-import { once } from './once.ts';
 
 /** Comparisons that are kept. */
 const MOST_KEPT = 1000;
 /** Points that a page has: on the way to this machine's own browser there is room. */
 const MOST_POINTS = 20_000;
+
+/** What the data of a run say of its rows. */
+export interface RowData {
+  /** The rows as they are in the data, also where their latent vectors were clustered; null: they have changed, or cannot be read. */
+  source(): Promise<Source | null>;
+  texts(): Promise<Pick<KeptTexts, 'at'> | null>;
+  /** Why texts and other columns are not shown: of the files that have them one has changed; null if none has. */
+  problem(): Promise<string | null>;
+  /** The map, with what they say of rows on it. */
+  mapOf(found: FoundMap): MapSource;
+}
 
 /** What runs were made of, which the page reads as well. */
 export interface ViewInputs {
@@ -65,11 +77,10 @@ function addRun(
 ): void {
   const data = dataOf(viewed);
   const page = once(() => pageOf(viewed, data, read));
-  const map = once(() => mapOf(viewed));
+  const map = once(() => mapOf(viewed, data));
   addPages(app, page);
-  addRows(app, data.source, data.texts);
-  addMap(app, map);
-  addMapRows(app, map, data, viewed.run.config);
+  serveRows(app, data.source, data.texts);
+  serveMap(app, map);
   addStream(app, stream);
 }
 
@@ -84,11 +95,12 @@ async function pageOf({ path }: ViewedRun, data: RowData, read: FileReaders) {
 }
 
 /** Null where it is damaged, or cannot be written: the notes of the page say so. */
-async function mapOf({ path, run }: ViewedRun) {
-  return wholeMapOf(path, run).catch((error) => {
+async function mapOf({ path, run }: ViewedRun, data: RowData): Promise<MapSource | null> {
+  const found = await wholeMapOf(path, run).catch((error) => {
     if (error instanceof UserError) return null;
     throw error;
   });
+  return found && data.mapOf(found);
 }
 
 function addComparisons(app: FastifyInstance, runs: readonly ViewedRun[]): void {

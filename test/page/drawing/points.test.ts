@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
-import { dotOf, drawPoints } from '../../../page/browser/dots.ts';
 import {
+  dotOf,
+  drawPoints,
   ellipseOf,
   IDENTITY,
   placeNumbers,

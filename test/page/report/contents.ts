@@ -3,7 +3,7 @@
 import { DENSITY_CELLS, RECORD, writeRecord } from '../../../model/map-tiles.ts';
 import type { PastUpdate } from '../../../model/stream/findings.ts';
 import type { Described } from '../../../page/drawing/cluster-details.ts';
-import { aboutMap, type SampledMap } from '../../../page/drawing/map/whole-map.ts';
+import { aboutMap, type SampledMap } from '../../../page/drawing/map.ts';
 import {
   createMap,
   createViewer,

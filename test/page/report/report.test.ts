@@ -12,7 +12,7 @@ import type { MergeTree } from '../../../page/drawing/api.ts';
 import { lossScale } from '../../../page/drawing/axes.ts';
 import { kChart, lossChart } from '../../../page/drawing/charts.ts';
 import { byLabels, clusterCards, nodeNames } from '../../../page/drawing/cluster-details.ts';
-import { mapPicture } from '../../../page/drawing/map/map-picture.ts';
+import { mapPicture } from '../../../page/drawing/map-picture.ts';
 import type { ModelView } from '../../../page/drawing/model-view.ts';
 import { colourOf, markerPath, markerStyle } from '../../../page/drawing/palette.ts';
 import { pairsTable } from '../../../page/drawing/panels.ts';

@@ -1,20 +1,13 @@
-import { type Dendrogram, layersOf } from '../../../model/hierarchy/dendrogram.ts';
+import { RECORD, readRecord } from '../../model/map-tiles.ts';
+import type { MapName, SampledMap } from './map.ts';
+import { dots } from './points.ts';
+import { num, picture, text } from './svg.ts';
+import { counted } from './text.ts';
 
 /**
  * Labels on a map: which of them are shown at which magnification, and where, so that no two overlap. Labels have a fixed size on
  * the screen, so places move apart as the map is magnified; the more important a label, the earlier it is shown.
  */
-
-/** What a label says of which place. Coordinates are in units of the side of the map, y upwards. */
-export interface MapName {
-  /** A cluster by its number, or K + j of join j of the tree. */
-  readonly node: number;
-  readonly x: number;
-  readonly y: number;
-  readonly lines: readonly string[];
-  /** 0: a cluster; the higher, the farther up in the tree. */
-  readonly layer: number;
-}
 
 /** A label with its size in pixels. */
 export interface SizedLabel extends MapName {
@@ -27,87 +20,6 @@ export interface PlacedLabel extends SizedLabel {
   /** In pixels of the side of the map; ∞: never. */
   readonly from: number;
   readonly dy: number;
-}
-
-/** Where a cluster is on the map: the medians of its rows. */
-export interface Anchor {
-  readonly rows: number;
-  readonly x: number;
-  readonly y: number;
-}
-
-/** Most characters of a line, and lines of a label. */
-const [LINE, MOST_LINES] = [22, 3];
-
-/** So many clusters have room for their own names, which those of joins would cover. */
-const FEW_CLUSTERS = 12;
-
-/**
- * The labels of a map in the order of their importance: upper joins of the tree first, the larger first. Joins without a name have no label.
- *
- * @param anchors of each cluster; those without rows have none
- * @param nameOf the name of a node; null: none
- */
-export function mapNames(
-  anchors: readonly (Anchor | null)[],
-  tree: Dendrogram | null,
-  nameOf: (node: number) => string | null,
-): MapName[] {
-  const named = (node: number, layer: number, { rows, x, y }: Anchor) => {
-    const name = nameOf(node);
-    return name ? [{ node, layer, rows, x, y, lines: labelLines(name) }] : [];
-  };
-  const leaves = anchors.flatMap((anchor, cluster) => (anchor ? named(cluster, 0, anchor) : []));
-  const groups = tree && anchors.length > FEW_CLUSTERS ? joinsOf(tree) : [];
-  const joins = [...groups].flatMap(([node, { layer, from }]) => {
-    const own = from.flatMap((cluster) => anchors[cluster] ?? []);
-    const rows = own.reduce((sum, anchor) => sum + anchor.rows, 0);
-    return own.length ? named(node, layer, { rows, x: median(own, 'x'), y: median(own, 'y') }) : [];
-  });
-  return [...leaves, ...joins]
-    .sort((a, b) => b.layer - a.layer || b.rows - a.rows || a.node - b.node)
-    .map(({ rows: _, ...name }) => name);
-}
-
-/** The joins in the layers above the clusters: the uppermost layer of each, and its clusters. */
-function joinsOf(tree: Dendrogram): Map<number, { layer: number; from: readonly number[] }> {
-  const joins = new Map<number, { layer: number; from: readonly number[] }>();
-  for (const [layer, groups] of layersOf(tree).entries())
-    for (const [node, { from }] of groups) if (node >= tree.sizes.length) joins.set(node, { layer, from });
-  return joins;
-}
-
-/** The median of clusters' places, each as often as it has rows. */
-function median(anchors: readonly Anchor[], axis: 'x' | 'y'): number {
-  const inOrder = anchors.toSorted((a, b) => a[axis] - b[axis]);
-  const half = anchors.reduce((sum, { rows }) => sum + rows, 0) / 2;
-  let before = 0;
-  return (inOrder.find(({ rows }) => (before += rows) >= half) ?? inOrder.at(-1)!)[axis];
-}
-
-const graphemes = new Intl.Segmenter('en', { granularity: 'grapheme' });
-const clip = (text: string, most: number) => {
-  const letters = Array.from(graphemes.segment(text.slice(0, 40 * most)), ({ segment }) => segment);
-  return letters.length > most ? `${letters.slice(0, most - 1).join('')}…` : text;
-};
-
-/** A name in at most three lines of up to 22 characters. Control characters, and those that turn the direction, become spaces. */
-export function labelLines(name: string): string[] {
-  const words = name
-    .slice(0, 1000)
-    .replace(/[\p{Cc}\u200e\u200f\u202a-\u202e\u2066-\u2069\u2028\u2029]/gu, ' ')
-    .split(/\s+/)
-    .filter(Boolean);
-  const lines: string[] = [];
-  for (const word of words) {
-    const last = lines.at(-1);
-    if (last !== undefined && last.length + 1 + word.length <= LINE)
-      lines[lines.length - 1] = `${last} ${word}`;
-    else lines.push(word);
-  }
-  const shown = lines.slice(0, MOST_LINES).map((line) => clip(line, LINE));
-  if (lines.length > MOST_LINES) shown[MOST_LINES - 1] = clip(`${shown[MOST_LINES - 1]} …`, LINE);
-  return shown;
 }
 
 /** Line height in units of the size of the font. */
@@ -294,4 +206,78 @@ function meet(a: Line, b: Line): boolean {
   const side = ([x, y, u, v]: Line, px: number, py: number) => (u - x) * (py - y) - (v - y) * (px - x);
   const apart = (one: Line, other: Line) => side(one, other[0], other[1]) * side(one, other[2], other[3]) < 0;
   return apart(a, b) && apart(b, a);
+}
+
+/** The map with names on it, for print. */
+
+/** Width in user units, and room around the map, in which labels stand that have none on it. */
+const [WIDTH, BESIDE, ABOVE] = [900, 100, 30];
+/** Heights of a picture, whatever the map is like. */
+const [LOWEST, HIGHEST] = [420, 820];
+/** Points in it, and labels at the most. */
+const [MOST_POINTS, MOST_LABELS] = [15_000, 150];
+const RADIUS = { few: 2.4, many: 1.1 };
+
+/** Size of a label's font, by its layer. */
+export const labelSize = (layer: number): number => 11 + 2 * Math.min(layer, 3);
+
+/** At most 15,000 rows in the colours of their clusters, and as many names as have room, the largest clusters first. */
+export function mapPicture({ about, sample }: SampledMap): string {
+  const [left, bottom, right, top] = about.index.home;
+  const scale = Math.min((WIDTH - 2 * BESIDE) / (right - left), (HIGHEST - 2 * ABOVE) / (top - bottom));
+  const height = Math.max(LOWEST, Math.round(scale * (top - bottom)) + 2 * ABOVE);
+  const x = (at: number) => WIDTH / 2 + (at - (left + right) / 2) * scale;
+  const y = (at: number) => height / 2 - (at - (bottom + top) / 2) * scale;
+
+  const from = new DataView(sample.buffer, sample.byteOffset, sample.byteLength);
+  const count = Math.min(MOST_POINTS, sample.length / RECORD);
+  const [xs, ys] = [new Float32Array(count), new Float32Array(count)];
+  const rowsOf = about.clusters.map((): number[] => []);
+  let far = 0;
+  for (let i = 0; i < count; i++) {
+    const row = readRecord(from, i * RECORD);
+    [xs[i], ys[i]] = [x(row.x), y(row.y)];
+    if (xs[i] < 0 || xs[i] > WIDTH || ys[i] < 0 || ys[i] > height) far++;
+    else rowsOf[row.cluster]?.push(i);
+  }
+  const labels = about.names.slice(0, MOST_LABELS).map((name): SizedLabel => {
+    const extent = labelExtent(name.lines, labelSize(name.layer));
+    return { ...name, ...extent, x: x(name.x), y: y(name.y) };
+  });
+  const stand = standLabels(labels, { width: WIDTH, height });
+  const shown = stand.flatMap((at, i) => (at ? [{ label: labels[i], at }] : []));
+  const ids = about.clusters.map(({ label }) => label);
+  const named = shown.filter(({ label }) => label.node < ids.length).length;
+  const k = about.index.places.filter(Boolean).length;
+  const radius = RADIUS.many + (RADIUS.few - RADIUS.many) * Math.min(1, (600 / Math.max(1, count)) ** 0.4);
+  return picture(
+    {
+      ...{ id: 'clusters', width: WIDTH, height, title: 'Clusters' },
+      description: `A map of ${counted(about.index.rows, 'row')}, of which ${count - far} are drawn, and the names of ${named} of ${counted(k, 'cluster')}.`,
+    },
+    dots({ xs, ys, radius }, rowsOf, ids),
+    ...shown.flatMap(({ label, at }) => (at.isAside ? [arrow(label, at)] : [])),
+    ...shown.map(({ label, at }) => words(label, at)),
+  );
+}
+
+/** From the edge of a label to its place, with a rim that tells it from points. */
+function arrow({ x, y, width, height }: SizedLabel, at: StandingLabel): string {
+  const [dx, dy] = [x - at.x, y - at.y];
+  const inside = Math.min(width / 2 / Math.abs(dx), height / 2 / Math.abs(dy));
+  const [u, v] = [dx, dy].map((part) => part / Math.hypot(dx, dy));
+  const [bx, by] = [x - 7 * u, y - 7 * v];
+  const line =
+    inside < 1 ? `M${num(at.x + inside * dx)} ${num(at.y + inside * dy)}L${num(bx)} ${num(by)}` : '';
+  const head = `M${num(x)} ${num(y)}L${num(bx - 3 * v)} ${num(by + 3 * u)}L${num(bx + 3 * v)} ${num(by - 3 * u)}Z`;
+  return `<path class="halo" d="${line}${head}" fill="none" stroke="#ffffff" stroke-width="3.4" stroke-linejoin="round"/><path class="arrow" d="${line}${head}" fill="#1b1e23" stroke="#1b1e23"/>`;
+}
+
+function words({ lines, height, layer }: SizedLabel, { x, y }: StandingLabel): string {
+  const size = labelSize(layer);
+  const line = (content: string, i: number) =>
+    text(x, y - height / 2 + (i + 0.8) * LINE_HEIGHT * size, content, {
+      ...{ size, anchor: 'middle', bold: true, halo: true, tone: layer ? 'mute' : 'ink' },
+    });
+  return lines.map(line).join('');
 }

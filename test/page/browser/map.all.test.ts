@@ -1,19 +1,13 @@
-// The map of all rows in a real browser, with and without WebGL: names, rows, colours, selections; and what a server says of it.
+// The map of all rows in a real browser, with and without WebGL: names, rows, colours, selections.
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before } from 'node:test';
 import { pathToFileURL } from 'node:url';
-import fastify from 'fastify';
 import type { Page } from 'playwright-core';
-import { RECORD } from '../../../model/map-tiles.ts';
-import { aboutMap, nameBeside, ofSample } from '../../../page/drawing/map/whole-map.ts';
 import { drawReport } from '../../../page/report/draw.ts';
-import { addMap } from '../../../page/whole-map.ts';
-import { openMap } from '../../../run/map-tiles.ts';
 import { scratchFolder } from '../../data/files.ts';
 import { contentsOf, K, sampledMap } from '../report/contents.ts';
-import { mappedRun } from '../report/mapped.ts';
 import {
   becomes,
   closeBrowser,
@@ -221,42 +215,4 @@ test('with WebGL and without, the picture is nearly the same', async () => {
   );
   for (const [i, count] of withGl.entries())
     assert.ok(count > 2000 && Math.abs(count - without[i]) < 0.25 * count, `${withGl} and ${without} pixels`);
-});
-
-test('a server has the map, its density, and tiles', async () => {
-  const run = mappedRun(join(folder, 'run'), Float32Array.of(0, 0, 1, 1, 2, 0), Int32Array.of(0, 1, 1));
-  const saved = (await openMap({ run, rows: 3, k: 2 }))!;
-  const app = fastify();
-  addMap(app, async () => ({ about: aboutMap(saved.index, null, null), saved }));
-  const about = (await app.inject('/api/map')).json();
-  assert.deepEqual(about.clusters, [
-    { label: 0, name: 'cluster 0' },
-    { label: 1, name: 'cluster 1' },
-  ]);
-  const named = [...about.clusters, { label: 3, name: 'cluster of ships' }];
-  assert.deepEqual(named.map(nameBeside), ['', '', 'cluster of ships']);
-  assert.equal((await app.inject('/api/map/density')).rawPayload.length, 512 * 512);
-  assert.equal((await app.inject('/api/map/rows?tile=0')).rawPayload.length, 3 * RECORD);
-  for (const query of ['', '?tile=1', '?tile=-1', '?tile=x', '?tile=0.5', '?tile=__proto__'])
-    assert.equal((await app.inject(`/api/map/rows${query}`)).statusCode, 404, query);
-  const sampled = fastify();
-  const aboutSample = ofSample(aboutMap(saved.index, null, null));
-  addMap(sampled, async () => ({ about: aboutSample, saved: { ...saved, tile: saved.sample } }));
-  assert.equal((await sampled.inject('/api/map')).json().index.tiles.length, 1);
-  assert.equal((await sampled.inject('/api/map/rows?tile=0')).rawPayload.length, 3 * RECORD);
-  const waiting = fastify();
-  addMap(waiting, async () => 'later');
-  assert.deepEqual(
-    [
-      (await waiting.inject('/api/map')).statusCode,
-      (await waiting.inject('/api/map/rows?tile=0')).statusCode,
-    ],
-    [202, 404],
-  );
-  const none = fastify();
-  addMap(none, async () => null);
-  assert.deepEqual(
-    [(await none.inject('/api/map')).statusCode, (await none.inject('/api/map/density')).statusCode],
-    [204, 404],
-  );
 });

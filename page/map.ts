@@ -1,5 +1,4 @@
 import { join } from 'node:path';
-import type { FastifyInstance } from 'fastify';
 import { UserError } from '../base/user-error.ts';
 import { MAP_TILES, openMap, type SavedMap } from '../run/map-tiles.ts';
 import type { RunFile } from '../run/run-file.ts';
@@ -7,24 +6,7 @@ import { runFiles } from '../run/run-files.ts';
 import { assertNoLink } from '../run/run-path.ts';
 import { readSavedClusters } from '../run/saved-clusters.ts';
 import { readSavedTree } from '../run/saved-tree.ts';
-import { aboutMap, type WholeMap } from './drawing/map/whole-map.ts';
-
-/** The map of all rows, its density, and its tiles one by one; `found`: null where there is none, or not yet. */
-export function addMap(app: FastifyInstance, found: () => Promise<FoundMap | 'later' | null>): void {
-  app.get('/api/map', async (_request, reply) => {
-    const map = await found();
-    return map === 'later' ? reply.code(202).send() : (map?.about ?? reply.code(204).send());
-  });
-  const bytes = (path: string, read: (map: FoundMap, number: number) => Uint8Array | null) =>
-    app.get<{ Querystring: { tile?: string } }>(path, async ({ query }, reply) => {
-      const map = await found();
-      const content = map && map !== 'later' && read(map, Number(query.tile ?? Number.NaN));
-      if (!content) return reply.code(404).send({ error: 'there is no such part of a map' });
-      return reply.type('application/octet-stream').send(Buffer.from(content));
-    });
-  bytes('/api/map/density', ({ saved }) => saved.density());
-  bytes('/api/map/rows', ({ about, saved }, tile) => (about.index.tiles[tile] ? saved.tile(tile) : null));
-}
+import { aboutMap, type SampledMap, sampledMap, type WholeMap } from './drawing/map.ts';
 
 /** The map of all rows of a finished run, as its page, report and export read it. */
 
@@ -51,11 +33,15 @@ export async function wholeMapOf(
   return { about, saved };
 }
 
-/** The same for a page or report, which can do without; the reason goes to the notes. */
-export async function sampledMapOf(path: string, run: RunFile, notes: string[]) {
+/** A sample of it, for a file, and for a server that ends before all tiles can be asked for. */
+export const sampleOfMap = ({ about, saved }: FoundMap): SampledMap =>
+  sampledMap(about, { sample: saved.sample(), density: saved.density() });
+
+/** The same for a report, which can do without; the reason goes to the notes. */
+export async function sampledMapOf(path: string, run: RunFile, notes: string[]): Promise<SampledMap | null> {
   try {
     const found = await wholeMapOf(path, run);
-    return found && { about: found.about, sample: found.saved.sample(), density: found.saved.density() };
+    return found && sampleOfMap(found);
   } catch (error) {
     if (!(error instanceof UserError)) throw error;
     notes.push(`${error.message}: the map of all rows is left out`);

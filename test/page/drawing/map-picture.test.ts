@@ -1,16 +1,15 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
+import { labelLines, mapNames } from '../../../page/drawing/map.ts';
 import {
   insideLabels,
   labelExtent,
-  labelLines,
-  mapNames,
   type PlacedLabel,
   placeLabels,
   type SizedLabel,
   standLabels,
-} from '../../../page/drawing/map/map-labels.ts';
+} from '../../../page/drawing/map-picture.ts';
 
 const seed = Number(process.env.DPMESH_TEST_SEED ?? 33);
 
