@@ -103,19 +103,19 @@ const MAX_BYTES = 10 * 2 ** 30;
 /** A file that is being decoded is written to more often than this. */
 const MAX_PAUSE_MS = DAY_MS;
 
-// Nothing else in the folder is ours: a user may have named one with other files in it.
-const ENTRY = /^[0-9a-f]{32}(\.npy|-[\w.-]+)$/;
-const DRAFT = /^[0-9a-f]{32}(\.npy\.\d|-)/;
-const COPY = /^[0-9a-f]{32}-/;
+// Nothing else in the folder is ours: a user may have named one with other files in it, whose names may be hashes too.
+const ENTRY = /^dpmesh-[0-9a-f]{32}(\.npy|-[\w.-]+)$/;
+const DRAFT = /^dpmesh-[0-9a-f]{32}(\.npy\.\d|-)/;
+const COPY = /^dpmesh-[0-9a-f]{32}-/;
 /** A file in use, its process, and the host of that. */
-const MARK = /^([0-9a-f]{32}(?:\.npy|-[\w.-]+?))\.(\d+)\.[0-9a-f]{8}@(.*)\.use$/;
+const MARK = /^(dpmesh-[0-9a-f]{32}(?:\.npy|-[\w.-]+?))\.(\d+)\.[0-9a-f]{8}@(.*)\.use$/;
 
 /** The name of the decoded file with this key, 32 hexadecimal digits or more. */
-export const entryName = (key: string) => `${key.slice(0, 32)}.npy`;
+export const entryName = (key: string) => `dpmesh-${key.slice(0, 32)}.npy`;
 
 /** The name of a copy with this key of a file from elsewhere, whose name tells its format. */
 export const copyName = (key: string, name: string) =>
-  `${key.slice(0, 32)}-${name.replace(/[^\w.-]/g, '_').slice(-80)}`;
+  `dpmesh-${key.slice(0, 32)}-${name.replace(/[^\w.-]/g, '_').slice(-80)}`;
 
 /** Where decoded files and copies are kept. */
 export const cachePath = () =>

@@ -115,7 +115,7 @@ export function fixedPaths() {
         return await work();
       } catch (error) {
         if (!(error instanceof UserError) || asGiven(error.message) === error.message) throw error;
-        throw new UserError(asGiven(error.message));
+        throw new UserError(asGiven(error.message), { cause: error });
       }
     },
   };

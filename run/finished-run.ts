@@ -1,4 +1,4 @@
-import { lstatSync, readdirSync, readlinkSync, renameSync, statSync } from 'node:fs';
+import { type Dirent, lstatSync, readdirSync, readlinkSync, renameSync, statSync } from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
 import { isAbandoned, isDraft } from '../base/drafts.ts';
 import { syncFolder } from '../base/files.ts';
@@ -105,16 +105,18 @@ export const besideOf = (run: string) => `${run}.update`;
 /** The runs of processes that were killed, or are at work, as they replaced the one at this path: its own, under the name of a draft. */
 export function displacedRuns(path: string): string[] {
   const [folder, name] = [dirname(path), basename(path)];
-  let names: string[];
+  let entries: Dirent[];
   try {
-    names = readdirSync(folder);
+    entries = readdirSync(folder, { withFileTypes: true });
   } catch {
     return [];
   }
-  // Not of a file or folder whose name begins in the same way.
+  // Not of one whose name begins in the same way, nor a link, which leads to somebody else's files.
   const isOwn = (other: string) =>
     other.startsWith(`${name}.`) && isDraft(other) && other.slice(name.length).split('.').length === 4;
-  return names.filter(isOwn).map((other) => join(folder, other));
+  return entries.flatMap((entry) =>
+    entry.isDirectory() && isOwn(entry.name) ? join(folder, entry.name) : [],
+  );
 }
 
 /** How often, and how long each time, is waited for a process that is between its two renames, ms. */

@@ -1,12 +1,13 @@
 import { existsSync, readdirSync, realpathSync, renameSync, statSync, unlinkSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { draftOf, isAbandoned } from '../base/drafts.ts';
-import { attempted, realPath, remove, syncFolder } from '../base/files.ts';
+import { attempted, makeFolder, realPath, remove, syncFolder } from '../base/files.ts';
 import { UserError } from '../base/user-error.ts';
 import { besideOf, displacedRuns } from './finished-run.ts';
+import { entriesOf } from './own-files.ts';
 import { readRunJson } from './run-files.ts';
 import { displacedRun, holdDirectory, leadsTo } from './run-lock.ts';
-import { isUnfinished, RUN_FILES } from './run-path.ts';
+import { FOLDERS, isUnfinished } from './run-path.ts';
 
 /**
  * An update in place: it is made in `<run>.update`, beside the run, and takes its place once it is complete. Until then the run is as it was,
@@ -81,16 +82,22 @@ function noRunAnyMore(path: string): void {
   if (existsSync(file)) attempted(file, 'removed', () => unlinkSync(file));
 }
 
-/** Removes a run that the one at `path` has replaced. What else people keep in its folder goes there, or stays where that has a file of this name. */
+/**
+ * Removes a run that the one at `path` has replaced. What else people keep in its folder, or in its own ones, goes to the same place there, or stays
+ * where that has a file of this name.
+ */
 function removeReplaced(run: string, path: string): void {
-  noRunAnyMore(run);
-  const isOwn = (name: string) => RUN_FILES.includes(name) || name === 'lock' || isUnfinished(name);
-  for (const name of readdirSync(run)) {
+  const entries = entriesOf(run);
+  for (const { name } of entries.filter(({ isOwn }) => !isOwn)) {
     const [from, to] = [join(run, name), join(path, name)];
-    if (isOwn(name)) remove(from);
-    else if (!existsSync(to)) attempted(from, 'moved', () => renameSync(from, to));
+    if (existsSync(to)) continue;
+    makeFolder(dirname(to));
+    attempted(from, 'moved', () => renameSync(from, to));
   }
-  if (!readdirSync(run).length) remove(run);
+  noRunAnyMore(run);
+  for (const { name } of entries.filter(({ isOwn }) => isOwn)) remove(join(run, name));
+  for (const folder of [...FOLDERS.map((name) => join(run, name)), run])
+    if (existsSync(folder) && !readdirSync(folder).length) remove(folder);
 }
 
 /** Is there what an update in place of the run at `path` has made before it was killed? */

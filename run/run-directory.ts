@@ -39,6 +39,7 @@ import {
   assertUsable,
   defaultRunPath,
   eventsIn,
+  FOLDERS,
   isFolder,
   isUnfinished,
   linkIn,
@@ -68,9 +69,6 @@ export interface RunDirectoryOptions {
   /** An event log whose lines the new one starts with. */
   history?: string | null;
 }
-
-/** Folders in which a run writes files. */
-const FOLDERS = ['labels', 'model', 'mixture', 'checkpoints', 'stream', 'relabelled', 'map', 'report'];
 
 /**
  * The directory of a new run. UserError if it cannot be created, is in use, or is not empty. With `force` it may contain an

@@ -41,6 +41,9 @@ export const RUN_FILES = [
   'report',
 ];
 
+/** Those of them that are folders. */
+export const FOLDERS = ['labels', 'model', 'mixture', 'checkpoints', 'stream', 'relabelled', 'map', 'report'];
+
 /** Is this the name of a file or folder that a run did not complete before it was killed? */
 export const isUnfinished = (name: string) =>
   isDraft(name) && RUN_FILES.some((own) => name.startsWith(`${own}.`));

@@ -37,12 +37,14 @@ export interface RunLocation {
   runs?: string;
   force: boolean;
   resume?: ResumedRun;
+  /** The run that it updates. */
+  update?: { run: string };
 }
 
 /** Opens the run directory and locks it for this process. UserError if that is not possible. */
 export async function openDirectory(
   config: RunConfig,
-  { out, runs, force, resume }: RunLocation,
+  { out, runs, force, resume, update }: RunLocation,
   warn: (message: string) => void,
 ): Promise<RunDirectory> {
   const { openDefaultRunDirectory, openRunDirectory, reopenRunDirectory } = await import(
@@ -57,6 +59,7 @@ export async function openDirectory(
     '--texts': config.texts,
     '--from': resume?.from,
     resume: resume && join(resume.path, 'run.json'),
+    update: update?.run,
   };
   if (out === undefined) return openDefaultRunDirectory(config.data, { runs, warn, history });
   return openRunDirectory(out, { force, inputs, warn, history });

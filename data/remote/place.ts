@@ -18,7 +18,10 @@ export async function atPlace<T>(
     return await work(place);
   } catch (error) {
     if (!(error instanceof UserError) || !error.message.includes(place)) throw error;
-    throw new UserError(error.message.replaceAll(place, parseAddress(data).name), { cause: error.cause });
+    throw new UserError(error.message.replaceAll(place, parseAddress(data).name), {
+      exitCode: error.exitCode,
+      cause: error.cause,
+    });
   }
 }
 

@@ -2,6 +2,7 @@ import { existsSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { attempted, makeFolder, readFully, statusOf, withFile, writeFile } from '../../base/files.ts';
 import { UserError } from '../../base/user-error.ts';
+import { filesOfPicture, PICTURES, type PictureName, REPORT, REPORT_FILES } from '../../run/report-files.ts';
 import { kChart, lossChart } from '../drawing/charts.ts';
 import { nodeNames } from '../drawing/cluster-details.ts';
 import { mapPicture } from '../drawing/map-picture.ts';
@@ -13,24 +14,10 @@ import { exemplarPicture } from './exemplars.ts';
 import { type CaptionedPicture, type ReportContents, reportPage } from './page.ts';
 import { pngOf } from './png.ts';
 
-const REPORT = 'report.html';
-const NAMES = [
-  'clusters',
-  'clusters-dark',
-  'map',
-  'exemplars',
-  'river',
-  'dendrogram',
-  'k',
-  'losses',
-] as const;
-/** Of reports of earlier versions, which this one replaces. */
-const EARLIER = ['sizes', 'confusion', 'sub-clusters'] as const;
 /** Pixels a unit of the map with names, for print: 300 an inch where it is 9 inches wide. */
 const PRINT_ZOOM = 3;
 const WHOLE_CAPTION =
   'All rows on a map (a sample is drawn), and names of clusters. Similar rows lie close together; large distances mean little.';
-type PictureName = (typeof NAMES)[number];
 
 export type Report = Awaited<ReturnType<typeof drawReport>>;
 
@@ -61,7 +48,7 @@ export async function drawReport(folder: string, contents: ReportContents, befor
   before();
   const pictures = drawn.map(({ name }) => name);
   const isGone = (name: string) => !pictures.includes(name) && isPicture(join(folder, `${name}.svg`));
-  const gone = [...NAMES, ...EARLIER].filter(isGone).flatMap(filesOf);
+  const gone = PICTURES.filter(isGone).flatMap(filesOfPicture);
   const remove = async (path: string) => attempted(path, 'removed', () => rmSync(path, { force: true }));
   const removing = gone.map((file) => remove(join(folder, file)));
   const failed = (await Promise.allSettled([...writing, ...removing])).find(
@@ -71,8 +58,6 @@ export async function drawReport(folder: string, contents: ReportContents, befor
   const { notes, withoutPoints } = contents;
   return { path: join(folder, REPORT), pictures, notes, withoutPoints };
 }
-
-const filesOf = (name: string) => ['svg', 'png'].map((extension) => `${name}.${extension}`);
 
 /** Bytes of a report within which its title is, which ends so in all versions. */
 const HEAD_BYTES = 1 << 14;
@@ -104,8 +89,7 @@ export function assertReportFolder(folder: string): void {
   if (stat && !stat.isDirectory())
     throw new UserError(`--out ${folder} is a file, not a folder: name the folder for the pictures`);
   if (isReport(join(folder, REPORT))) return;
-  const own = [REPORT, ...[...NAMES, ...EARLIER].flatMap(filesOf)];
-  const foreign = own.find((name) => existsSync(join(folder, name)));
+  const foreign = REPORT_FILES.find((name) => existsSync(join(folder, name)));
   if (foreign)
     throw new UserError(`--out ${folder} has a ${foreign} that is not of a report: choose another folder`);
 }

@@ -137,6 +137,8 @@ describe('pruning the cache', () => {
     add(`${entries[0]}.1-1.01234567.tmp`, 2);
     const writing = add(`${entries[0]}.1-1.89abcdef.tmp`, 0.5);
     const others = ['notes.txt', 'x.npy', 'x.npy.1-1.01234567.tmp', 'x.npy.1.01234567@y.use'];
+    // As other programs name files too, by MD5.
+    others.push(`${'0'.repeat(32)}.npy`, `${'0'.repeat(32)}-x.csv`);
     for (const name of others) add(name, 99);
     mkdirSync(join(place, 'folder'));
     prune(place, 1e9, now);

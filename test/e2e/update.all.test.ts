@@ -1,7 +1,7 @@
 // Updates: new rows go into a finished run, whose clusters keep their ids; the same bytes whoever computes them, and after a kill.
 import assert from 'node:assert/strict';
 import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
-import { basename, join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { before, describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { readNpy, writeNpy } from '../../data/npy.ts';
@@ -357,20 +357,31 @@ describe('an update in place', () => {
     ...['--workers', 1],
   ];
   const siblings = () => readdirSync(folder).filter((name) => name.startsWith('place'));
-  /** What people keep in the folder of a run. */
+  /** What people keep in the folder of a run, also in its own ones, or by names that other runs have. */
+  const KEPT = ['mine/notes.txt', 'report/notes.txt', 'labels/truth.csv', 'model/x.onnx', 'labels.parquet'];
   const keepNotes = (at: string) => {
-    mkdirSync(join(at, 'mine'));
-    writeFileSync(join(at, 'mine', 'notes.txt'), 'mine');
+    for (const name of KEPT) {
+      mkdirSync(join(at, dirname(name)), { recursive: true });
+      writeFileSync(join(at, name), name);
+    }
+    // Of an earlier report.
+    writeFileSync(join(at, 'report', 'sizes.svg'), '');
   };
-  const notesIn = (at: string) => readFileSync(join(at, 'mine', 'notes.txt'), 'utf8');
+  const assertKept = (at: string) => {
+    for (const name of KEPT) {
+      assert.equal(readFileSync(join(at, name), 'utf8'), name);
+      rmSync(join(at, name));
+    }
+    assert.ok(!existsSync(join(at, 'report', 'sizes.svg')));
+  };
 
   test('takes the place of the run once it is complete, with the same bytes', async () => {
     changedCopy(path('run-a'), run, keepNotes);
     const { out } = jsonOf(await dpmesh(args()));
     assert.equal(out, run);
+    assertKept(run);
     assert.deepEqual(stateOf(run), stateOf(path('run-b')));
     assert.deepEqual(siblings(), ['place']);
-    assert.equal(notesIn(run), 'mine');
     const { labels } = await predict({ run, data: late.data });
     assert.deepEqual([...labels], [...labelsOf(run).data]);
   });
@@ -403,8 +414,8 @@ describe('an update in place', () => {
     const left = `${run}.${2 ** 22 + 1}-1.0123abcd.tmp`;
     renameSync(run, left);
     jsonOf(await dpmesh(args()));
+    assertKept(run);
     assert.deepEqual(stateOf(run), stateOf(path('run-b')));
-    assert.equal(notesIn(run), 'mine');
     assert.equal(readFileSync(join(run, 'other.txt'), 'utf8'), 'of now');
     // There cannot be both.
     assert.deepEqual(siblings(), ['place', basename(left)]);
@@ -425,6 +436,14 @@ describe('an update in place', () => {
     const files = hashesIn(run);
     const over = ['update', join(run, '.'), '--data', late.data, '--out', run, '--force', '--workers', 1];
     refused(await dpmesh(over), 'the run that is updated', '--in-place');
+    // In a folder that --force would remove.
+    const inner = path('outer/model/inner');
+    changedCopy(run, path('outer'), () => {});
+    changedCopy(run, inner, () => {});
+    const filesOfInner = hashesIn(inner);
+    const around = ['update', inner, '--data', late.data, '--out', path('outer'), '--force', '--workers', 1];
+    refused(await dpmesh(around), inner, 'is among the files that --force would remove');
+    assert.deepEqual(hashesIn(inner), filesOfInner);
     assert.deepEqual(hashesIn(run), files);
     const { release } = await holdDirectory(run);
     refused(await dpmesh(args()), 'place', 'in use');

@@ -110,6 +110,8 @@ test('paths are absolute, and in messages what was given', async () => {
   assert.equal(asGiven(`/b${data} and ${data}`), `/b${data} and x.npy`, 'not inside another path');
   const failing = (error: Error) => naming(() => Promise.reject(error));
   await assert.rejects(failing(new UserError(`${data}: no`)), new UserError('x.npy: no'));
+  const full = new UserError(`${data}: no space`, { exitCode: 75 });
+  await assert.rejects(failing(full), { message: 'x.npy: no space', exitCode: 75 });
   const other = new Error(`${data}: a bug`);
   await assert.rejects(failing(other), (error) => error === other);
 });

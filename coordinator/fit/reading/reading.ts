@@ -69,7 +69,7 @@ export function aboutData(dispatcher: Dispatcher, path: string): Dispatcher {
       dispatcher.round(spec).catch((error) => {
         const isAboutData = error instanceof UserError && !(error instanceof WriteError);
         if (!isAboutData || error instanceof FailedEverywhere || error.message.includes(path)) throw error;
-        throw new UserError(`${path}: ${error.message}`);
+        throw new UserError(`${path}: ${error.message}`, { cause: error });
       }),
   };
 }
