@@ -6,8 +6,10 @@ import { publishHashes, publishTransform } from '../coordinator/fit/publish.ts';
 import { labelsOnly } from '../coordinator/fit/row-writer.ts';
 import type { Prepared } from '../coordinator/fit/run-context.ts';
 import {
+  type AboutRun,
   aboutCheckpoint,
   metadataOf,
+  type Ports,
   type RunContext,
   type RunStage,
   type RunState,
@@ -233,7 +235,11 @@ export function updateStages(context: RunContext): Record<'begin' | 'draw' | 'pr
 }
 
 /** UserError if rows of these hashes are in the run already, or rows that are to be labelled anew are not there. */
-async function assertNewRows(context: RunContext, hashes: Uint8Array, { parts }: Stream): Promise<void> {
+async function assertNewRows(
+  context: Ports<'config' | 'layout' | 'signal' | 'source' | 'update' | 'warn'>,
+  hashes: Uint8Array,
+  { parts }: Stream,
+): Promise<void> {
   const { config, source, layout, update } = context;
   const { run, relabel } = update!;
   const known = await knownPart(parts, source, new Map([[layout.shards, fingerprint(hashes)]]));
@@ -274,7 +280,7 @@ const ENOUGH_ROWS = 6;
  * would have had count too.
  */
 async function idsBefore(
-  { trainer }: RunContext,
+  { trainer }: Ports<'trainer'>,
   { stream: { ids, labels }, state, sample, transform }: Update,
 ): Promise<Int32Array> {
   const counts = new Map<number, number>();
@@ -287,7 +293,7 @@ async function idsBefore(
 
 /** Which clusters are as the last search for splits left them; of a graph, where there is no such search, none. */
 async function unchangedClusters(
-  { trainer }: RunContext,
+  { trainer }: Ports<'trainer'>,
   { stream: { ids, labels, since, looked }, state, sample, transform }: Drawn,
 ): Promise<boolean[]> {
   if (state.graph) return [];
@@ -310,7 +316,7 @@ const asWeighed = ({ T, counts, columns, ...rest }: FullPassResult, factor: numb
 
 /** Draws the sample of all rows so far, and writes it with the state from which the clusters go on. */
 async function drawRows(
-  context: RunContext,
+  context: AboutRun & Ports<'emit' | 'out' | 'signal' | 'spent' | 'trainer' | 'warn'>,
   request: UpdateRequest,
   read: DataMoments,
   state: RunState,
@@ -373,7 +379,7 @@ async function drawRows(
 
 /** Keeps the texts of the rows that are drawn, if the run has texts: none of rows whose texts are unknown. */
 async function drawTexts(
-  { out, source: { described } }: RunContext,
+  { out, source: { described } }: Ports<'out' | 'source'>,
   run: string,
   before: readonly number[],
   joining: readonly number[],
@@ -404,7 +410,7 @@ const MOST_OPERATIONS = 2e9;
 
 /** How the new rows differ from the sample of those before, by the clusters as they are. */
 async function driftFrom(
-  context: RunContext,
+  context: Ports<'config' | 'emit' | 'source' | 'trainer' | 'warn'>,
   { source, encoding }: RunState,
   { transform, state, stream }: ClusterCheckpoint,
   sample: Source,

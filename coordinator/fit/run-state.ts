@@ -31,7 +31,7 @@ import type { Observer } from './train.ts';
 import type { Trainer } from './trainer.ts';
 
 /** Do workers write what there is of each row, in parts? An update has whole files. */
-export const isInParts = ({ config, update }: Pick<RunContext, 'config' | 'update'>) =>
+export const isInParts = ({ config, update }: Ports<'config' | 'update'>) =>
   config.labelsOut === 'shards' && !update;
 
 /** Where a resumed run continues. */
@@ -109,6 +109,14 @@ export interface RunContext {
   spent(): RunTotals;
 }
 
+/** Those of these names: a stage is given what it names, and no more. */
+export type Ports<K extends keyof RunContext> = Pick<RunContext, K>;
+
+/** Those by which run.json says what the run is of. */
+export type AboutRun = Ports<
+  'config' | 'source' | 'leftOut' | 'layout' | 'server' | 'update' | 'versions' | 'id' | 'mixed'
+>;
+
 /** What a run has found so far: each stage adds to it. */
 export interface RunState {
   /** What is clustered: the rows of the data, or their latent vectors. */
@@ -171,7 +179,7 @@ export function totalsSince(before: RunTotals | null, server: Server, startTime:
 }
 
 /** What run.json says of a run before its result. `hashes`: of the rows of the data. */
-export function metadataOf(input: RunContext, state: RunState, hashes: Uint8Array): RunMetadata {
+export function metadataOf(input: AboutRun, state: RunState, hashes: Uint8Array): RunMetadata {
   const { config, source, layout, leftOut, versions, id, server, mixed } = input;
   const { run, data, encoding, update } = state;
   const read = update?.read ?? data;
@@ -194,7 +202,10 @@ export function metadataOf(input: RunContext, state: RunState, hashes: Uint8Arra
 }
 
 /** What every checkpoint of a run has, of a stage that works on rows of this layout. */
-export const aboutCheckpoint = ({ config, server, spent }: RunContext, layout: Layout) => ({
+export const aboutCheckpoint = (
+  { config, server, spent }: Ports<'config' | 'server' | 'spent'>,
+  layout: Layout,
+) => ({
   config: withAbsolutePaths(config),
   identity: server.identity()!,
   layout,

@@ -2,11 +2,11 @@ import { countWords, type TextRows } from '../../passes/count-words.ts';
 import type { DescribedTexts } from '../../passes/describe-texts.ts';
 import type { WorkUnit } from '../../proto/messages.ts';
 import type { Tensors } from '../../proto/tensors.ts';
-import type { RunContext } from './run-state.ts';
+import type { Ports } from './run-state.ts';
 
 /** What the texts of these rows are about: workers count their words, and the trainer merges the counts in the order of the rows. */
 export async function wordsOf(
-  { config, out, dispatcher, server, trainer }: RunContext,
+  { config, out, dispatcher, server, trainer }: Ports<'config' | 'dispatcher' | 'out' | 'server' | 'trainer'>,
   rows: TextRows,
 ): Promise<DescribedTexts> {
   const counted = await countWords(out, config, rows, async (units, task, read) => {

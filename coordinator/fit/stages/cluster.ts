@@ -1,9 +1,11 @@
 import type { EndReason } from '../../../model/schedule.ts';
-import { aboutCheckpoint, type RunContext, type RunStage } from '../run-state.ts';
+import { aboutCheckpoint, type Ports, type RunStage } from '../run-state.ts';
 import { trainingEnd, turn } from '../train.ts';
 
 /** Trains the clusters, from the initial ones or those of a checkpoint, until they have settled or at the limit of epochs. */
-export function clusterStage(context: RunContext): RunStage {
+export function clusterStage(
+  context: Ports<'config' | 'emit' | 'observer' | 'server' | 'spent' | 'trainer' | 'update'>,
+): RunStage {
   const { server, trainer, emit, observer } = context;
   /** Before this session's first epoch nothing ends: the state of a checkpoint may have settled, but its end is not recorded yet. */
   let isBegun = false;

@@ -20,13 +20,20 @@ import {
 } from '../encoder/encoder.ts';
 import { encodeAll, encoderShards } from '../encoder/train-encoder.ts';
 import { publishHashes } from '../publish.ts';
-import { aboutCheckpoint, metadataOf, type RunContext, type RunStage, type RunState } from '../run-state.ts';
+import {
+  type AboutRun,
+  aboutCheckpoint,
+  metadataOf,
+  type Ports,
+  type RunStage,
+  type RunState,
+} from '../run-state.ts';
 import { arePixels, assertUnchanged, firstReading } from './read.ts';
 
 type Rows = Pick<RunState, 'source' | 'layout'>;
 
 /** The layout in which an encoder is trained, and all rows are encoded. */
-const inTraining = ({ config }: Pick<RunContext, 'config'>, layout: Layout): Layout => ({
+const inTraining = ({ config }: Ports<'config'>, layout: Layout): Layout => ({
   ...layout,
   shards: encoderShards(config, layout),
 });
@@ -35,7 +42,22 @@ const inTraining = ({ config }: Pick<RunContext, 'config'>, layout: Layout): Lay
  * The stages of a run that learns features: the encoder's training, the latent vectors of all rows, and, after these are clustered, the
  * decision whether the encoder learns from the clusters, when the run goes back to its training.
  */
-export function encoderStages(context: RunContext): Record<'encode' | 'vectors' | 'alternate', RunStage> {
+export function encoderStages(
+  context: AboutRun &
+    Ports<
+      | 'checkpoints'
+      | 'check'
+      | 'dispatcher'
+      | 'emit'
+      | 'out'
+      | 'reading'
+      | 'resume'
+      | 'serve'
+      | 'spent'
+      | 'trainer'
+      | 'warn'
+    >,
+): Record<'encode' | 'vectors' | 'alternate', RunStage> {
   const { config, layout, source, server, emit, dispatcher, trainer, out, checkpoints, serve, warn } =
     context;
   /** What workers compute on. */
@@ -135,7 +157,7 @@ export function encoderStages(context: RunContext): Record<'encode' | 'vectors' 
 }
 
 /** The first reading of rows that are encoded: of these only variances are needed, and none of them stays in memory. */
-export const readForEncoder = (context: RunContext, rows: Rows) =>
+export const readForEncoder = (context: Ports<'check' | 'config' | 'reading' | 'source'>, rows: Rows) =>
   firstReading(
     { ...context, config: { ...context.config, likelihood: 'graph', transform: 'auto' } },
     rows,
@@ -144,7 +166,7 @@ export const readForEncoder = (context: RunContext, rows: Rows) =>
 
 /** The latent vectors of other rows, which are written as `name` and served. */
 export async function encodeRows(
-  context: RunContext,
+  context: Ports<'config' | 'dispatcher' | 'out' | 'serve'>,
   encoding: Encoding,
   { source, layout }: Rows,
   name: string,
@@ -156,12 +178,16 @@ export async function encodeRows(
   return serveVectors(context, layout, name);
 }
 
-function publishInput({ dispatcher }: RunContext, { input, hashes }: Encoding): void {
+function publishInput({ dispatcher }: Ports<'dispatcher'>, { input, hashes }: Encoding): void {
   dispatcher.publish('encoder-input', { factor: nd(input.factor), shift: nd(input.shift) });
   publishHashes({ dispatcher }, hashes);
 }
 
-async function serveVectors({ out, serve }: RunContext, layout: Layout, name: string): Promise<Rows> {
+async function serveVectors(
+  { out, serve }: Ports<'out' | 'serve'>,
+  layout: Layout,
+  name: string,
+): Promise<Rows> {
   const source = await openSource(join(out.path, name));
   const rows = { source, layout: { ...layout, dim: source.dim } };
   serve(rows.source, rows.layout);
@@ -173,7 +199,7 @@ const [MOST_OPERATIONS, FEWEST_ROWS, MOST_ROWS] = [1e9, 500, 5000];
 
 /** What the encoder leaves of the rows of these numbers, ascending, by some of them. `gap`: as of `Residual`. */
 export async function residualOfRows(
-  { source, trainer }: RunContext,
+  { source, trainer }: Ports<'source' | 'trainer'>,
   encoding: Encoding,
   rows: readonly number[],
   gap = 0,
@@ -185,7 +211,10 @@ export async function residualOfRows(
   return residualOf(await trainer.reconstructionErrors(encoder, await rowsAt(source, some)), gap);
 }
 
-const encoderCheckpoint = (context: RunContext, encoding: Encoding): Checkpoint => ({
+const encoderCheckpoint = (
+  context: Ports<'config' | 'layout' | 'server' | 'spent'>,
+  encoding: Encoding,
+): Checkpoint => ({
   stage: 'encode',
   ...aboutCheckpoint(context, context.layout),
   encoding,

@@ -40,7 +40,14 @@ import type { Replicates, Summary } from '../../../run/summary.ts';
 import { TREE } from '../../../run/tree.ts';
 import { labelParts, removeUnfinishedParts } from '../label-parts.ts';
 import { summarize, writeCentres, writeMap, writeModel } from '../results.ts';
-import { isInParts, metadataOf, type RunContext, type RunStage, type RunState } from '../run-state.ts';
+import {
+  type AboutRun,
+  isInParts,
+  metadataOf,
+  type Ports,
+  type RunStage,
+  type RunState,
+} from '../run-state.ts';
 import { copiesInData } from '../sample.ts';
 import { wordsOf } from '../words.ts';
 import { fullPasses } from './full-passes.ts';
@@ -58,7 +65,10 @@ const RETRY_DELAYS = [1, 2, 4, 8, 15, 30];
  * Labels all rows; the clusters are numbered by size. UserError, with the command that resumes the run, if the files cannot be
  * written after a minute of retries.
  */
-export function labelStage(context: RunContext): RunStage {
+export function labelStage(
+  context: AboutRun &
+    Ports<'checkpoints' | 'observer' | 'out' | 'resume' | 'trainer' | 'warn' | 'dispatcher' | 'labels'>,
+): RunStage {
   const { trainer, observer, warn } = context;
   return {
     name: 'label',
@@ -89,7 +99,9 @@ export function labelStage(context: RunContext): RunStage {
 }
 
 /** Writes what all rows and clusters are: the model, descriptions, and the summary. UserError as of `labelStage`. */
-export function describeStage(context: RunContext): RunStage {
+export function describeStage(
+  context: AboutRun & Ports<'checkpoints' | 'dispatcher' | 'out' | 'spent' | 'trainer' | 'warn' | 'written'>,
+): RunStage {
   const { source, out, checkpoints, trainer, written } = context;
   return {
     name: 'describe',
@@ -169,7 +181,10 @@ export function describeStage(context: RunContext): RunStage {
 }
 
 /** Trains the replicates, if there are to be any; then the run is done. UserError as of `labelStage`. */
-export function replicateStage(context: RunContext): RunStage {
+export function replicateStage(
+  context: AboutRun &
+    Ports<'checkpoints' | 'earlyFinish' | 'emit' | 'out' | 'signal' | 'spent' | 'trainer' | 'warn'>,
+): RunStage {
   const { config, server, checkpoints, emit, spent } = context;
   return {
     name: 'replicate',
@@ -207,7 +222,11 @@ const lineageFile = ({ updates, ids, drift, history }: Stream, lineage: readonly
 });
 
 /** `summary`: null before there is one. */
-async function writeResult(context: RunContext, state: RunState, summary: Summary | null): Promise<void> {
+async function writeResult(
+  context: AboutRun & Ports<'out'>,
+  state: RunState,
+  summary: Summary | null,
+): Promise<void> {
   const { data, encoding, clusters, labelled, update } = state;
   const hashes = (encoding ?? update?.read ?? data!).hashes;
   const { config, source } = context;
@@ -224,7 +243,10 @@ async function writeResult(context: RunContext, state: RunState, summary: Summar
 }
 
 /** Tries again where the disk cannot be written. UserError that says how to go on, if that does not help. */
-async function orHint<T>({ out, checkpoints, warn }: RunContext, write: () => Promise<T>): Promise<T> {
+async function orHint<T>(
+  { out, checkpoints, warn }: Ports<'checkpoints' | 'out' | 'warn'>,
+  write: () => Promise<T>,
+): Promise<T> {
   try {
     return await retryWrites(write, warn);
   } catch (error) {
@@ -249,7 +271,7 @@ function keptRows(dropped: readonly number[], rows: number): Int32Array {
 
 /** Writes what is said of single rows, and of each cluster. */
 async function writeDescriptions(
-  context: RunContext,
+  context: Ports<'config' | 'dispatcher' | 'out' | 'server' | 'source' | 'trainer' | 'update' | 'warn'>,
   state: RunState,
   centres: Centres,
   kept: Stream,
@@ -292,7 +314,10 @@ async function writeDescriptions(
 }
 
 /** What the texts are about, if there are some: those of the sample are kept for updates. */
-async function describedTexts(context: RunContext, { layout, clusters, labelled }: RunState) {
+async function describedTexts(
+  context: Ports<'config' | 'dispatcher' | 'out' | 'server' | 'source' | 'trainer'>,
+  { layout, clusters, labelled }: RunState,
+) {
   const { config, source, out } = context;
   if (!source.described) return null;
   const { found, tree } = labelled!;
@@ -332,7 +357,10 @@ function withGraph({ likelihood, ...rest }: RunMetadata, { graph }: State): RunM
 }
 
 /** Null if they end early, by the signal or an error that the user can solve: the results are there without them. */
-async function replicatesOf(context: RunContext, state: RunState): Promise<Replicates | null> {
+async function replicatesOf(
+  context: Ports<'earlyFinish' | 'out' | 'signal' | 'trainer' | 'warn'>,
+  state: RunState,
+): Promise<Replicates | null> {
   const { out, warn, earlyFinish, trainer } = context;
   const signal = AbortSignal.any([...(context.signal ? [context.signal] : []), earlyFinish.asked()]);
   const { below } = state.clusters!.sample;

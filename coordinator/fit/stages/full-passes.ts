@@ -11,7 +11,7 @@ import { farRowsKept } from '../missed.ts';
 import { publishCentres, publishClassifier, publishMap } from '../publish.ts';
 import type { Output } from '../row-writer.ts';
 import type { Prepared } from '../run-context.ts';
-import type { RunContext, RunState } from '../run-state.ts';
+import type { Ports, RunState } from '../run-state.ts';
 
 /** All rows are labelled, and clusters numbered by size. */
 export interface FullPasses {
@@ -37,7 +37,7 @@ export function fullPasses(
     map,
     trainer,
     dispatcher,
-  }: Pick<RunContext, 'labels' | 'trainer' | 'dispatcher'> & {
+  }: Ports<'dispatcher' | 'labels' | 'trainer'> & {
     out: Output;
     /** Places rows on the map. */
     map?: MapNet;
@@ -123,7 +123,7 @@ export async function labelWithIds(
     out,
     labels,
     map,
-  }: Pick<RunContext, 'dispatcher' | 'labels'> & { out: Output; run: Prepared; map?: MapNet },
+  }: Ports<'dispatcher' | 'labels'> & { out: Output; run: Prepared; map?: MapNet },
   layout: Layout,
   state: State,
   centres: Centres,

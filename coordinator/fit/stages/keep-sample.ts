@@ -9,14 +9,17 @@ import { labelsAt } from '../../../run/row-files.ts';
 import { partOf, SAMPLE, writeState } from '../../../run/stream-files.ts';
 import { gapOf } from '../encoder/encoder.ts';
 import { leastSample } from '../preparation/limits.ts';
-import { aboutCheckpoint, type RunContext, type RunState } from '../run-state.ts';
+import { aboutCheckpoint, type Ports, type RunState } from '../run-state.ts';
 import { residualOfRows } from './encode.ts';
 
 /**
  * Keeps what updates of a run go on from: the clusters at its end, and a sample of its rows, or of their latent vectors. Resolves with what
  * is said of that.
  */
-export async function keepForUpdates(context: RunContext, state: RunState): Promise<Stream> {
+export async function keepForUpdates(
+  context: Ports<'config' | 'out' | 'server' | 'source' | 'spent' | 'trainer'>,
+  state: RunState,
+): Promise<Stream> {
   const { out } = context;
   const { layout, run, data, labelled, update } = state;
   const stream = labelled!.stream ?? (await firstSample(context, state));
@@ -39,7 +42,10 @@ export async function keepForUpdates(context: RunContext, state: RunState): Prom
 const ROWS_AT_ONCE = 1 << 20;
 
 /** Writes the rows of the sample of a first run. */
-async function firstSample(context: RunContext, state: RunState): Promise<Stream> {
+async function firstSample(
+  context: Ports<'config' | 'out' | 'source' | 'trainer'>,
+  state: RunState,
+): Promise<Stream> {
   const { config, out } = context;
   const { source, layout, data, encoding } = state;
   const { found } = state.labelled!;

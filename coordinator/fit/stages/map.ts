@@ -6,14 +6,14 @@ import { generator, stratified } from '../../../model/random.ts';
 import { readBase } from '../../../run/base-run.ts';
 import { readSavedMap } from '../../../run/row-files.ts';
 import { recordedHashes, runFiles } from '../../../run/run-files.ts';
-import type { RunContext, Update } from '../run-state.ts';
+import type { Ports, Update } from '../run-state.ts';
 
 /** The map of all rows: some of them are laid out while clusters are trained; in the full pass a net places all. */
 
 /** Numbers that are read at most. */
 const MOST_READ = 1 << 23;
 
-type MapContext = Pick<RunContext, 'config' | 'trainer' | 'update'>;
+type MapContext = Ports<'config' | 'trainer' | 'update'>;
 
 /** Begins to lay out rows of `source`. Whoever needs the net gets the error if that fails. */
 export function startMap(

@@ -14,14 +14,35 @@ import { sampleThreshold } from '../preparation/limits.ts';
 import type { PrepareInput } from '../preparation/prepare.ts';
 import { publishTransform } from '../publish.ts';
 import { FEW_COLUMNS, isGraph, momentsRound } from '../reading/moments.ts';
-import { isInParts, metadataOf, type RunContext, type RunStage, type RunState } from '../run-state.ts';
+import {
+  type AboutRun,
+  isInParts,
+  metadataOf,
+  type Ports,
+  type RunStage,
+  type RunState,
+} from '../run-state.ts';
 import { startMap } from './map.ts';
 
 /**
  * Reads all rows that are clustered, unless a checkpoint has what that finds, and prepares training: likelihood, transform and prior
  * are decided, and the run directory is there.
  */
-export function readStage(context: RunContext): RunStage {
+export function readStage(
+  context: AboutRun &
+    Ports<
+      | 'check'
+      | 'checkpoints'
+      | 'dispatcher'
+      | 'emit'
+      | 'observer'
+      | 'out'
+      | 'reading'
+      | 'resume'
+      | 'trainer'
+      | 'warn'
+    >,
+): RunStage {
   const { config, out, trainer, dispatcher, emit, resume, observer } = context;
   let isFirst = true;
   return {
@@ -71,7 +92,7 @@ export function readStage(context: RunContext): RunStage {
 
 /** Says that the run begins with K clusters, or goes on with `clusters`. */
 export function announce(
-  { resume, emit, layout: { rows, dim, shards } }: RunContext,
+  { resume, emit, layout: { rows, dim, shards } }: Ports<'emit' | 'layout' | 'resume'>,
   clusters: State | null,
   k: number,
   sample: number,
@@ -82,7 +103,10 @@ export function announce(
 }
 
 /** Says so where there are more workers than can train. */
-function sayWhoTrains({ config, server, warn }: RunContext, { shards }: Layout): void {
+function sayWhoTrains(
+  { config, server, warn }: Ports<'config' | 'server' | 'warn'>,
+  { shards }: Layout,
+): void {
   const all = server.members().reduce((sum, { state, size }) => sum + (state === 'up' ? size : 0), 0);
   if (all > mostShards(config.shards))
     warn(
@@ -91,7 +115,10 @@ function sayWhoTrains({ config, server, warn }: RunContext, { shards }: Layout):
 }
 
 /** Shows the clusters of a checkpoint, which is saved. */
-export function goOn({ resume, checkpoints, observer }: RunContext, clusters: State): void {
+export function goOn(
+  { resume, checkpoints, observer }: Ports<'checkpoints' | 'observer' | 'resume'>,
+  clusters: State,
+): void {
   // At once: what was computed before may be in another folder, and a kill must leave it in this one too.
   if (resume?.from && !checkpoints.saved()) checkpoints.offer(resume.from.checkpoint, true);
   observer?.state(clusters);
@@ -142,10 +169,7 @@ async function exactValues(source: Source): Promise<Pick<PrepareInput, 'grid' | 
 export const arePixels = ({ shape, dtype }: Source) => shape !== undefined && dtype === 'uint8';
 
 /** UserError if the rows with these hashes are not those of the run that is resumed. */
-export function assertUnchanged(
-  { config, resume }: Pick<RunContext, 'config' | 'resume'>,
-  hashes: Uint8Array,
-): void {
+export function assertUnchanged({ config, resume }: Ports<'config' | 'resume'>, hashes: Uint8Array): void {
   if (resume && fingerprint(hashes) !== resume.fingerprint)
     throw new UserError(
       `${config.data} has changed since the run began; restore the old file, or start a new run`,
@@ -154,7 +178,7 @@ export function assertUnchanged(
 
 /** Reads all rows for the first time: the moments round. */
 export async function firstReading(
-  { config, reading, source: raw, check }: Pick<RunContext, 'config' | 'reading' | 'source' | 'check'>,
+  { config, reading, source: raw, check }: Ports<'check' | 'config' | 'reading' | 'source'>,
   { source, layout }: Pick<RunState, 'source' | 'layout'>,
   sample = sampleThreshold(config, layout),
 ): Promise<DataMoments> {

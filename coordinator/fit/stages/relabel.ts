@@ -10,7 +10,7 @@ import { openNewRows } from '../inputs.ts';
 import { publishHashes, publishTransform } from '../publish.ts';
 import { labelsOnly } from '../row-writer.ts';
 import type { Prepared } from '../run-context.ts';
-import type { RunContext } from '../run-state.ts';
+import type { Ports } from '../run-state.ts';
 import { encodeRows, readForEncoder } from './encode.ts';
 import { labelWithIds } from './full-passes.ts';
 import { firstReading } from './read.ts';
@@ -31,13 +31,18 @@ export interface Labelling {
 }
 
 /** UserError if rows that are to be labelled anew are not there. */
-export async function assertParts(context: RunContext, parts: readonly StreamPart[]): Promise<void> {
+export async function assertParts(
+  context: Ports<'config' | 'signal' | 'update' | 'warn'>,
+  parts: readonly StreamPart[],
+): Promise<void> {
   for (const part of parts) (await openPart(context, part)).close();
 }
 
 /** UserError if the rows are not those that were taken in. */
 export async function relabel(
-  context: RunContext,
+  context: Ports<
+    'check' | 'config' | 'dispatcher' | 'out' | 'reading' | 'serve' | 'signal' | 'source' | 'update' | 'warn'
+  >,
   { run, state, centres, ids, encoding }: Labelling,
   parts: readonly StreamPart[],
 ): Promise<void> {
@@ -65,7 +70,12 @@ export async function relabel(
 }
 
 async function openPart(
-  { config, update, warn, signal = new AbortController().signal }: RunContext,
+  {
+    config,
+    update,
+    warn,
+    signal = new AbortController().signal,
+  }: Ports<'config' | 'signal' | 'update' | 'warn'>,
   part: StreamPart,
 ): Promise<Source> {
   const how = { warn, log: () => {}, signal };
