@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { appendFileSync, existsSync } from 'node:fs';
+import { Readable } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
 import pMap from 'p-map';
 import pRetry, { AbortError } from 'p-retry';
@@ -258,6 +259,7 @@ async function ask(
 
 async function post({ url, model, key }: Endpoint, messages: ChatMessage[], signal: AbortSignal, ms: number) {
   const timeout = AbortSignal.timeout(ms);
+  const ended = AbortSignal.any([signal, timeout]);
   try {
     const response = await fetch(url, {
       method: 'POST',
@@ -265,11 +267,13 @@ async function post({ url, model, key }: Endpoint, messages: ChatMessage[], sign
       body: JSON.stringify({ model, messages, temperature: 0 }),
       // A key goes nowhere else.
       redirect: 'error',
-      signal: AbortSignal.any([signal, timeout]),
+      signal: ended,
     });
     const chunks: Uint8Array[] = [];
     let bytes = 0;
-    for await (const chunk of response.body ?? []) {
+    // The signal again: fetch forgets it where its request is collected as garbage, and a body that stalls would have no end.
+    const body = response.body as Parameters<typeof Readable.fromWeb>[0] | null;
+    for await (const chunk of body ? Readable.fromWeb(body, { signal: ended }) : []) {
       chunks.push(chunk);
       if ((bytes += chunk.length) > MOST_BYTES) throw new EndpointError('the endpoint’s answer has no end');
     }

@@ -1,7 +1,12 @@
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { suite, test } from 'node:test';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import { type NamedNode, nameIn, namingMessages } from '../../model/description/naming-prompt.ts';
 import { endpointAt, type NamingRequest, namesByModel } from '../../passes/naming.ts';
 import { type Asked, endpoint as fakeEndpoint } from '../coordinator/fit/endpoint.ts';
@@ -118,6 +123,23 @@ suite('names by a language model', () => {
       (await namesByModel(odd.at, request, { log })).problem!,
       /not one of chat completions: <html>/,
     );
+  });
+
+  test('one whose answer stalls is given up too, whatever has been collected as garbage', async () => {
+    setFlagsFromString('--expose-gc');
+    const collecting = setInterval(runInNewContext('gc'), 20);
+    const server = createServer((_, response) => void response.write(' ')).listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    try {
+      const { port } = server.address() as AddressInfo;
+      const at = endpointAt(`http://127.0.0.1:${port}/v1`, 'tiny', null);
+      const found = await namesByModel(at, request, { log: newLog(), answerMs: 300 });
+      assert.match(found.problem!, /no answer in 0.3 s/);
+    } finally {
+      clearInterval(collecting);
+      server.closeAllConnections();
+      server.close();
+    }
   });
 
   test('is cancelled at once, with the names so far', async () => {

@@ -18,7 +18,7 @@ import { after, beforeEach, describe, test } from 'node:test';
 import { draftOf, isDraft, startOf } from '../../base/drafts.ts';
 import { UserError } from '../../base/user-error.ts';
 import { sha256 } from '../../bench/processes.ts';
-import { cachePath } from '../../data/cache.ts';
+import { cachePath, copyName } from '../../data/cache.ts';
 import { createEventLog } from '../../run/event-log.ts';
 import { openDefaultRunDirectory, openRunDirectory, reopenRunDirectory } from '../../run/run-directory.ts';
 import { MOST_RUN_JSON } from '../../run/run-files.ts';
@@ -468,7 +468,7 @@ test('defaultRunPath: the name of the data, with the first free number', () => {
     assert.equal(defaultRunPath('/data/mnist.npy'), join('runs', 'mnist'));
     const key = 'd41d8cd98f00b204e9800998ecf8427e';
     assert.equal(defaultRunPath(`/data/${key}-x.csv`), join('runs', `${key}-x`));
-    assert.equal(defaultRunPath(join(cachePath(), `${key}-x.csv`)), join('runs', 'x'));
+    assert.equal(defaultRunPath(join(cachePath(), copyName(key, 'x.csv'))), join('runs', 'x'));
     assert.equal(defaultRunPath('train-images-idx3-ubyte'), join('runs', 'train-images-idx3-ubyte'));
     for (const file of ['..npy', '...npy', '.npy'])
       assert.equal(defaultRunPath(`/data/${file}`), join('runs', file));
