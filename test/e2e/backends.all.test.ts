@@ -17,7 +17,7 @@ const folder = scratch();
 if (dataHome === undefined) delete process.env.XDG_DATA_HOME;
 else process.env.XDG_DATA_HOME = dataHome;
 
-const blobs = (dim: number) => synth(folder, `blobs-${dim}`, { clusters: 5, points: 4000, dim, seed: 3 });
+const blobs = (dim: number) => synth(folder, `blobs-${dim}`, { clusters: 5, points: 1500, dim, seed: 3 });
 
 async function same(backend: string, dim: number, flags: string[], counts: number[]): Promise<void> {
   const { data, labels } = await blobs(dim);
@@ -40,7 +40,7 @@ async function same(backend: string, dim: number, flags: string[], counts: numbe
 // Products that are small enough for the WASM kernels, and those of a wide net, for TensorFlow itself.
 for (const dim of [3, 40])
   test(`tensorflow, D ${dim}: the same bytes with 1 and 3 workers`, { skip: skipTensorflow }, () =>
-    same('tensorflow', dim, dim > 3 ? ['--max-epochs', '4', '--hidden', '512,512'] : [], [1, 3]),
+    same('tensorflow', dim, dim > 3 ? ['--max-epochs', '2', '--hidden', '512,512'] : [], [1, 3]),
   );
 
 /** A data folder with a TensorFlow installation that is complete by its file sizes but does not load. */
@@ -73,7 +73,7 @@ test('if it does not load on one of two hosts, that worker leaves and the run co
   const installed = findTensorflow() as { version: string };
   const { data } = await blobs(40);
   const out = join(folder, 'half');
-  const flags = ['--max-epochs', '2', '--no-report', '--no-http', '--hidden', '512,512'];
+  const flags = ['--max-epochs', '1', '--no-report', '--no-http', '--hidden', '512,512'];
   const { running: run, address } = await startCoordinator(data, out, ...flags);
   const worker = (env: Record<string, string> = {}) =>
     spawned(['worker', '--connect', address, '--backend', 'tensorflow', '--data-root', folder], { env });

@@ -4,7 +4,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { before, describe, test } from 'node:test';
 import { generator } from '../../model/random.ts';
-import { dpmesh, jsonOf, refused, scratch, trainArgs, writeRows } from './support.ts';
+import { dpmesh, jsonOf, QUICK, refused, scratch, trainArgs, writeRows } from './support.ts';
 
 const folder = scratch();
 const path = (name: string) => join(folder, name);
@@ -21,7 +21,7 @@ const plans = rows.map(() => PLANS[Math.min(2, rng.below(4))]);
 describe('four Gaussians beside flags and categories that tell nothing', () => {
   const data = path('table.csv');
   const train = (out: string, ...more: (string | number)[]) =>
-    dpmesh(trainArgs(data, out, '--categorical', 'plan', ...more));
+    dpmesh(trainArgs(data, out, '--categorical', 'plan', ...QUICK, ...more));
   before(() => {
     const line = (row: number[], i: number) => [...row, ...flags[i], plans[i]].join(',');
     writeFileSync(data, ['a,b,c,d,member,vip,plan', ...rows.map(line)].join('\n'));
@@ -51,7 +51,17 @@ test('columns of two values alone: as many clusters as there are, or one', async
     ['independent', independent, 1],
   ] as const) {
     const out = path(name);
-    const ended = await dpmesh(['train', '--data', writeRows(`${out}.npy`, data), '--out', out, '--json']);
+    const ended = await dpmesh([
+      'train',
+      '--data',
+      writeRows(`${out}.npy`, data),
+      '--out',
+      out,
+      '--workers',
+      1,
+      '--json',
+      ...QUICK,
+    ]);
     assert.equal(jsonOf(ended).k, k, name);
   }
   assert.match(readFileSync(path('latent/report/report.html'), 'utf8'), /have two values/);
@@ -66,5 +76,5 @@ test('a heavy tail beside columns of two values is one cluster', async () => {
     path('tail.npy'),
     tail.map((row, i) => [...row, ...flags[i]]),
   );
-  assert.equal(jsonOf(await dpmesh(trainArgs(data, path('tail')))).k, 1);
+  assert.equal(jsonOf(await dpmesh(trainArgs(data, path('tail'), ...QUICK))).k, 1);
 });

@@ -29,9 +29,21 @@ const path = (name: string) => join(folder, name);
 const EPOCHS = 12;
 const FLAGS = [
   ...['--encoder', 'autoencoder', '--encoder-hidden', '48,24', '--latent', 6, '--encoder-epochs', EPOCHS],
-  ...['--encoder-batch', 16, '--encoder-steps', 8, '--no-http', '--max-epochs', 20, '--checkpoint-every', 0],
+  ...[
+    '--encoder-batch',
+    16,
+    '--encoder-steps',
+    8,
+    '--no-http',
+    '--split-merge-every',
+    3,
+    '--max-epochs',
+    9,
+    '--checkpoint-every',
+    0,
+  ],
 ] as const;
-const { data, labels, rows } = embeddedData(folder, 'rows', 1200);
+const { data, labels, rows } = embeddedData(folder, 'rows', 600);
 const trained = (run: string) => ofType(eventsOf(run), 'encoder-epoch').map(({ epoch }) => epoch);
 
 describe('a run with an encoder', () => {

@@ -32,7 +32,7 @@ import {
 } from './support.ts';
 
 const folder = scratch();
-const easy = easyData(folder, 'easy', 2000);
+const easy = easyData(folder, 'easy', 800);
 const path = (name: string) => join(folder, name);
 
 const limit = (epochs: number) => ['--no-early-stop', '--max-epochs', epochs, ...QUICK];
@@ -83,8 +83,8 @@ describe('on a terminal', { concurrency: 2 }, () => {
   });
 
   test('before there is anything to label it stops the run', async () => {
-    const terminal = onTerminal(trainArgs(easy.data, path('early'), '--workers', 1, '--init-k', 2000));
-    await terminal.sees(/choosing 2000 clusters/);
+    const terminal = onTerminal(trainArgs(easy.data, path('early'), '--workers', 1, '--init-k', 800));
+    await terminal.sees(/choosing 800 clusters/);
     terminal.ctrlC();
     assert.equal(await terminal.ended, 130, terminal.shown());
     assert.ok(!existsSync(join(path('early'), 'labels.npy')));

@@ -31,7 +31,7 @@ import {
 } from './support.ts';
 
 const folder = scratch();
-const easy = easyData(folder, 'easy', 2000);
+const easy = easyData(folder, 'easy', 800);
 const post = async (url: string, headers: Record<string, string> = {}) =>
   (await fetch(url, { method: 'POST', headers })).status;
 
@@ -131,8 +131,8 @@ describe('the HTTP port of a run', { concurrency: 2 }, () => {
     const typesOf = (all: { type: string }[]) => all.map(({ type }) => type);
     assert.deepEqual(typesOf(events), typesOf(eventsOf(run).filter(({ type }) => type !== 'epoch')));
     const sample = await fetch(`${url}api/sample`);
-    assert.deepEqual([sample.headers.get('x-rows'), sample.headers.get('x-dim')], ['2000', '5']);
-    assert.equal((await sample.arrayBuffer()).byteLength, 2000 * 5 * 4);
+    assert.deepEqual([sample.headers.get('x-rows'), sample.headers.get('x-dim')], ['800', '5']);
+    assert.equal((await sample.arrayBuffer()).byteLength, 800 * 5 * 4);
     const metrics = await (await fetch(`${url}metrics`)).text();
     assert.match(metrics, /^dpmesh_run_state\{state="done",.*\} 1$/m);
     assert.match(metrics, /^dpmesh_workers\{state="up",.*\} 0$/m);

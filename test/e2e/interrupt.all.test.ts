@@ -22,7 +22,7 @@ import {
 } from './support.ts';
 
 const folder = scratch();
-const easy = easyData(folder, 'easy', 2000);
+const easy = easyData(folder, 'easy', 800);
 
 /** A run that would take hours, after some epochs. */
 async function started(name: string): Promise<{ run: string; running: RunningProcess }> {

@@ -1,4 +1,4 @@
-// Which units and axes the columns have does not matter: properties of whole runs with the default flags.
+// Which units and axes the columns have does not matter: properties of whole runs.
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { before, describe, test } from 'node:test';
@@ -12,7 +12,7 @@ import { D, easyData, K, resultHashes, scratch } from './support.ts';
 starting.localWorkers = workersHere;
 
 const folder = scratch();
-const ROWS = 800;
+const ROWS = 600;
 const { rows } = easyData(folder, 'easy', ROWS);
 
 let runs = 0;
@@ -23,7 +23,8 @@ async function clusteringOf(change: (row: Float64Array) => number[]) {
   for (let i = 0; i < ROWS; i++)
     values.set(change(Float64Array.from(rows.subarray(i * D, (i + 1) * D))), i * D);
   const out = join(folder, `run-${runs++}`);
-  const { k, labels } = await train({ data: { values, columns: D }, out, workers: 1, report: false });
+  const quick = { splitMergeEvery: 3, batchSize: 16, workers: 1, report: false };
+  const { k, labels } = await train({ data: { values, columns: D }, out, ...quick });
   return { k, labels, out };
 }
 
@@ -62,7 +63,7 @@ describe('a run', () => {
         const scaled = await clusteringOf((row) => [...row.map((value, j) => value * 2 ** by[j])]);
         assert.deepEqual(unitless(scaled), unitless(plain));
       }),
-      { numRuns: 3, endOnFailure: true },
+      { numRuns: 2, endOnFailure: true },
     );
   });
 
@@ -80,7 +81,7 @@ describe('a run', () => {
         const agreement = ari(contingency([...moved.labels], [...plain.labels]));
         assert.ok(agreement >= 0.99, `ARI ${agreement}`);
       }),
-      { numRuns: 3, endOnFailure: true },
+      { numRuns: 2, endOnFailure: true },
     );
   });
 });

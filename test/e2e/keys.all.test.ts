@@ -33,7 +33,7 @@ import {
 } from './support.ts';
 
 const folder = scratch();
-const easy = easyData(folder, 'easy', 2000);
+const easy = easyData(folder, 'easy', 800);
 
 async function keygen(...more: string[]): Promise<string> {
   const keys = more[0] ?? join(mkdtempSync(join(folder, 'k-')), 'keys');

@@ -52,7 +52,7 @@ describe('labels in parts', () => {
     data = join(folder, 'x.npy');
     writeNpy(data, '<f4', [ROWS, 2], x);
     writeNpy(labels, '<i4', [ROWS], classes);
-    flags = [...QUICK, '--labels', labels, '--max-epochs', 12, '--sample', 2000, '--no-http'];
+    flags = [...QUICK, '--labels', labels, '--max-epochs', 4, '--sample', 600, '--no-http'];
     const { nmi, ari, k } = jsonOf(await dpmesh(trainArgs(data, whole, '--workers', 2, ...flags)));
     scores = { nmi, ari, k };
   });

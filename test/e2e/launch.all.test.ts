@@ -42,7 +42,7 @@ import {
 } from './support.ts';
 
 const folder = scratch();
-const easy = easyData(folder, 'easy', 2000);
+const easy = easyData(folder, 'easy', 800);
 const host = hostname();
 const on = (described: Host) => ({
   env: {

@@ -9,9 +9,9 @@ import { decode } from '../../data/arrays/dtype.ts';
 import { openNpz } from '../../data/arrays/npz.ts';
 import { readNpy } from '../../data/npy.ts';
 import { normals } from '../model/support.ts';
-import { dpmesh, jsonOf, refused, scratch, trainArgs } from './support.ts';
+import { dpmesh, jsonOf, QUICK, refused, scratch, trainArgs } from './support.ts';
 
-const ROWS = 1200;
+const ROWS = 600;
 const folder = scratch();
 const path = (name: string) => join(folder, name);
 /** By cluster: typical words, of which some are not ASCII. */
@@ -37,14 +37,11 @@ describe('the map of a run for other programs', () => {
       return `${numbers.join()},"${WORDS[c]} ""of"" row ${i}"`;
     });
     writeFileSync(path('x.csv'), `length,cluster,weight,about\n${lines.join('\n')}\n`);
-    const flags = ['--text', 'about', '--no-http', '--no-report', '--workers', 1];
+    const flags = ['--text', 'about', '--no-http', '--no-report', ...QUICK];
     assert.equal(jsonOf(await dpmesh(trainArgs(path('x.csv'), run, ...flags))).k, WORDS.length);
     const exported = await dpmesh(['export', run, '--atlas', atlas, '--datamapplot', npz]);
     assert.equal(exported.code, 0, exported.stderr);
-    assert.match(
-      exported.stdout,
-      /1,200 rows, names in layers of 6, 2\n.*1,200 rows, names in layers of 6, 2/,
-    );
+    assert.match(exported.stdout, /600 rows, names in layers of 6, 2\n.*600 rows, names in layers of 6, 2/);
   });
   const clusters = () => JSON.parse(readFileSync(join(run, 'clusters.json'), 'utf8')).clusters;
   const parquet = async (name: string) => {
@@ -109,7 +106,7 @@ describe('the map of a run for other programs', () => {
     const rows = path('rows.parquet');
     copyFileSync(join(atlas, 'rows.parquet'), rows);
     const before = readFileSync(rows);
-    const trained = trainArgs(rows, path('rows'), '--columns', 'map_x,map_y', '--no-http', '--workers', 1);
+    const trained = trainArgs(rows, path('rows'), '--columns', 'map_x,map_y', '--no-http', '--max-epochs', 1);
     jsonOf(await dpmesh([...trained, '--no-report']));
     refused(await dpmesh(['export', path('rows'), '--atlas', path('.'), '--force']), /the run has read/);
     assert.deepEqual(readFileSync(rows), before);

@@ -7,7 +7,17 @@ import { readNpy } from '../../data/npy.ts';
 import { predict } from '../../index.ts';
 import { priority } from '../../model/random.ts';
 import { normals } from '../model/support.ts';
-import { dpmesh, jsonOf, labelsOf, runFileOf, scratch, times, trainArgs, writeRows } from './support.ts';
+import {
+  dpmesh,
+  jsonOf,
+  labelsOf,
+  QUICK,
+  runFileOf,
+  scratch,
+  times,
+  trainArgs,
+  writeRows,
+} from './support.ts';
 
 const folder = scratch();
 const [ROWS, D, SAMPLE] = [12_000, 4, 1000];
@@ -37,7 +47,7 @@ describe('a cluster of one row in two hundred, of which the sample has none', ()
   const run = join(folder, 'run');
   let result: Record<string, unknown>;
   before(async () => {
-    result = jsonOf(await dpmesh(trainArgs(data, run, '--sample', SAMPLE, '--workers', 2, '--soft')));
+    result = jsonOf(await dpmesh(trainArgs(data, run, '--sample', SAMPLE, ...QUICK, '--soft')));
   });
 
   test('is found, and what was done is said', () => {
@@ -71,7 +81,9 @@ describe('a cluster of one row in two hundred, of which the sample has none', ()
 
   test('but not where the number of clusters was given', async () => {
     const given = join(folder, 'given');
-    const { k, notes } = jsonOf(await dpmesh(trainArgs(data, given, '--sample', SAMPLE, '--clusters', 4)));
+    const { k, notes } = jsonOf(
+      await dpmesh(trainArgs(data, given, '--sample', SAMPLE, ...QUICK, '--clusters', 4)),
+    );
     assert.equal(k, 4);
     assert.ok(
       (notes as string[]).some((note) => /^5\d rows are farther/.test(note)),

@@ -6,13 +6,13 @@ import { before, describe, test } from 'node:test';
 import { lockDirectory } from '../../run/run-lock.ts';
 import { endpoint } from '../coordinator/fit/endpoint.ts';
 import { normals } from '../model/support.ts';
-import { dpmesh, jsonOf, library, preloading, refused, scratch, trainArgs } from './support.ts';
+import { dpmesh, jsonOf, library, preloading, QUICK, refused, scratch, trainArgs } from './support.ts';
 import { updateArgs } from './updates.ts';
 
-const ROWS = 900;
+const ROWS = 360;
 const folder = scratch();
 const path = (name: string) => join(folder, name);
-const FLAGS = ['--categorical', 'region', '--id', 'who', '--labels-parquet', '--no-http'];
+const FLAGS = ['--categorical', 'region', '--id', 'who', '--labels-parquet', '--no-http', ...QUICK];
 const NAMES = [/income, .*region = north$/, /^very high age/, /^very low age/];
 
 function table(name: string, seed: number): string {
@@ -35,7 +35,7 @@ describe('names of clusters', () => {
   let data: string;
   before(async () => {
     data = table('people.csv', 1);
-    assert.equal(jsonOf(await dpmesh(trainArgs(data, run, ...FLAGS, '--workers', 1))).k, 3);
+    assert.equal(jsonOf(await dpmesh(trainArgs(data, run, ...FLAGS))).k, 3);
   });
 
   test('are columns that set them apart', () => {
@@ -49,7 +49,7 @@ describe('names of clusters', () => {
     const next = normals(2);
     const lines = Array.from({ length: 300 }, (_, i) => `${10 * (i % 2) + next()},${next()}`);
     writeFileSync(path('plain.csv'), lines.join('\n'));
-    jsonOf(await dpmesh(trainArgs(path('plain.csv'), path('plain'), '--no-http', '--workers', 1)));
+    jsonOf(await dpmesh(trainArgs(path('plain.csv'), path('plain'), '--no-http', ...QUICK)));
     assert.deepEqual(namesOf(path('plain')), ['cluster 0', 'cluster 1']);
     assert.match(readFileSync(join(path('plain'), 'labels.csv'), 'utf8'), /^row,cluster,confidence/);
   });
@@ -86,7 +86,7 @@ describe('names of clusters', () => {
     using model = await endpoint((_, i) => (i === 0 ? 'Rich <b>& northern</b>' : `Name ${i}`));
     const own = path('by-model');
     const asking = ['--name-with', model.base, '--name-model', 'tiny'];
-    const flags = ['--categorical', 'region', '--id', 'who', '--no-http', '--workers', 1];
+    const flags = ['--categorical', 'region', '--id', 'who', '--no-http', ...QUICK];
     const trained = await dpmesh(trainArgs(data, own, ...flags, ...asking));
     assert.equal(jsonOf(trained).k, 3);
     assert.match(trained.stderr, /5 of 5 names by the model, 5 questions, 35 tokens/);
@@ -107,7 +107,7 @@ describe('names of clusters', () => {
   test('of a run that another replaces while they are looked for are not given to that', async () => {
     const [own, other] = [path('asked'), path('replacing')];
     cpSync(run, own, { recursive: true });
-    jsonOf(await dpmesh(trainArgs(data, other, ...FLAGS, '--workers', 1)));
+    jsonOf(await dpmesh(trainArgs(data, other, ...FLAGS)));
     const names = namesOf(other);
     using model = await endpoint((_, i) => {
       if (i === 0) {
@@ -123,7 +123,7 @@ describe('names of clusters', () => {
   });
 
   test('by a model that is not there: the run is complete, and says how to ask again', async () => {
-    const flags = ['--no-http', '--workers', 1, '--name-with', 'http://127.0.0.1:9/v1', '--name-model', 'x'];
+    const flags = ['--no-http', ...QUICK, '--name-with', 'http://127.0.0.1:9/v1', '--name-model', 'x'];
     const trained = await dpmesh(
       trainArgs(data, path('alone'), '--categorical', 'region', '--id', 'who', ...flags),
     );

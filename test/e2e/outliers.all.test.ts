@@ -1,6 +1,6 @@
 // Rows far from all others, small and difficult data, and data of odd shapes, with the default flags.
 import assert from 'node:assert/strict';
-import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { before, describe, test } from 'node:test';
 import { readNpy, writeNpy } from '../../data/npy.ts';
@@ -13,14 +13,11 @@ import {
   jsonOf,
   ofType,
   refused,
-  resultHashes,
   runFileOf,
   scratch,
-  sha256,
   synth,
   times,
   trainArgs,
-  unfinish,
   writeRows,
 } from './support.ts';
 
@@ -44,24 +41,21 @@ const CENTRES = [
 const five = (count: number) => times(count, (i) => CENTRES[i % 5].map((centre) => centre + next()));
 
 describe('five Gaussians and ten rows a thousand times as far off', () => {
-  const ROWS = 2010;
-  const rows = [...five(2000), ...times(10, () => [1e4 * next(), 1e4 * next()])];
+  const ROWS = 1010;
+  const rows = [...five(1000), ...times(10, () => [1e4 * next(), 1e4 * next()])];
   // Anywhere in the file, the first row among them.
-  const far = times(10, (i) => 201 * i);
-  for (const [i, row] of far.entries()) [rows[row], rows[2000 + i]] = [rows[2000 + i], rows[row]];
-  const classOf = (row: number) => (far.includes(row) ? 5 : row < 2000 ? row % 5 : (201 * (row - 2000)) % 5);
+  const far = times(10, (i) => 101 * i);
+  for (const [i, row] of far.entries()) [rows[row], rows[1000 + i]] = [rows[1000 + i], rows[row]];
+  const classOf = (row: number) => (far.includes(row) ? 5 : row < 1000 ? row % 5 : (101 * (row - 1000)) % 5);
   const { data, labels } = save('far', rows, times(ROWS, classOf));
   const run = path('run');
-  const files = (of = run) => [...resultHashes(of), `outliers.npy ${sha256(join(of, 'outliers.npy'))}`];
   let result: Record<string, unknown>;
   let stderr: string;
-  let expected: string[];
   before(async () => {
-    const flags = ['--labels', labels, '--workers', 2, '--checkpoint-every', 0];
+    const flags = ['--labels', labels, '--workers', 1];
     const ended = await dpmesh(['train', '--data', data, '--out', run, '--json', ...flags]);
     result = jsonOf(ended);
     stderr = ended.stderr;
-    expected = files();
   });
 
   test('are five clusters', () => {
@@ -124,17 +118,6 @@ describe('five Gaussians and ten rows a thousand times as far off', () => {
     assert.equal(labels[1], found.labels[times(ROWS, classOf).indexOf(1)]);
   });
 
-  test('a resumed run does not look for them again, and ends with the same bytes', async () => {
-    const names = readdirSync(join(run, 'checkpoints')).sort();
-    for (const name of names.slice(1)) rmSync(join(run, 'checkpoints', name));
-    unfinish(run, 'labels.npy', 'outliers.npy', 'model', 'mixture', 'report');
-    const resumed = jsonOf(await dpmesh(['resume', run, '--json', '--no-report', '--workers', 3]));
-    assert.equal(resumed.outliers, result.outliers);
-    assert.deepEqual(files(), expected);
-    const { seconds } = ofType(eventsOf(run), 'done').at(-1)!;
-    assert.ok(!('column-histogram' in seconds));
-  });
-
   test('five clusters with another --transform', async () => {
     const json = jsonOf(await dpmesh(trainArgs(data, path('min-max'), '--transform', 'min-max')));
     assert.deepEqual([json.k, json.outliers], [5, result.outliers]);
@@ -161,12 +144,12 @@ describe('odd data', () => {
     assert.deepEqual([k, outliers], [3, 1]);
   });
   test('a column of two values', async () => {
-    const rows = five(1000).map((row, i) => [...row, i % 7 < 3 ? 1 : 0]);
+    const rows = five(500).map((row, i) => [...row, i % 7 < 3 ? 1 : 0]);
     const { k, outliers } = await trained('two', rows);
     assert.ok(k >= 5 && k <= 10 && outliers === 0, `K ${k}`);
   });
   test('a column that only an outlier has is dropped', async () => {
-    const rows = five(1000).map((row, i) => [...row, i === 17 ? 1 : 0]);
+    const rows = five(500).map((row, i) => [...row, i === 17 ? 1 : 0]);
     rows[17][0] = 1e7;
     const { k, outliers } = await trained('dropped', rows);
     assert.deepEqual([k, outliers], [5, 1]);
@@ -213,7 +196,7 @@ test('three clusters that overlap in 333 rows, as measurements of three species 
   );
   const data = join(folder, 'species.csv');
   writeFileSync(data, ['length,depth,flipper,mass,species', ...rows.map((row) => row.join())].join('\n'));
-  for (const flags of [[], ['--shards', 8], ['--shards', 16]]) {
+  for (const flags of [[], ['--shards', 16]]) {
     const out = join(folder, `species${flags.join('')}`);
     const { k, ari } = jsonOf(await dpmesh(trainArgs(data, out, '--labels', `${data}:species`, ...flags)));
     assert.equal(k, 3, flags.join(' '));

@@ -8,7 +8,7 @@ import { readNpy } from '../../data/npy.ts';
 import { openRun } from '../../library/open-run.ts';
 import type { ClusterDescription, SavedClusters } from '../../run/saved-clusters.ts';
 import { normals } from '../model/support.ts';
-import { dpmesh, jsonOf, refused, resultHashes, runFileOf, scratch } from './support.ts';
+import { dpmesh, jsonOf, QUICK, refused, resultHashes, runFileOf, scratch } from './support.ts';
 
 const folder = scratch();
 const ROWS = 900;
@@ -41,7 +41,7 @@ const records = (path: string) =>
 describe('a table with names and texts', () => {
   const { path: data, rows } = table();
   const flags = ['--id', 'name', '--text', 'note', '--outliers', '0.99', '--labels-parquet'];
-  const args = ['train', '--data', data, '--no-http', '--json'];
+  const args = ['train', '--data', data, '--no-http', '--json', ...QUICK];
   const run = join(folder, 'run');
   let labels: Record<string, string>[];
   let clusters: ClusterDescription[];

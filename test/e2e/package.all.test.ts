@@ -129,7 +129,7 @@ describe('the package', () => {
 
 describe('from strict TypeScript', () => {
   test('compiles, writes nothing to stdout or stderr, and gives the same bytes as the command line', async () => {
-    const { data, labels } = easyData(folder, 'easy', 2000);
+    const { data, labels } = easyData(folder, 'easy', 600);
     put(
       'use.ts',
       `import { AbortError, evaluate, predict, train, UserError } from 'dpmesh';

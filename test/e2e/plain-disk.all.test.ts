@@ -22,17 +22,17 @@ test('train, predict and update give what they give elsewhere', async () => {
   const { data } = easyData(folder, 'x', 300);
   const later = easyData(folder, 'later', 200, (row) => row.map((value) => value + 0.01)).data;
   const runs = await Promise.all(
-    [{}, plainDisk(folder)].map(async (env, i) => {
+    [{}, { env: plainDisk(folder) }].map(async (how, i) => {
       const at = join(folder, String(i));
       mkdirSync(at);
       cpSync(data, join(at, 'x.npy'));
       const [x, run] = [join(at, 'x.npy'), join(at, 'run')];
       const run2 = join(at, 'updated');
-      jsonOf(await dpmesh(trainArgs(x, run, ...QUICK), { env }));
+      jsonOf(await dpmesh(trainArgs(x, run, ...QUICK), how));
       const predicted = join(at, 'p.npy');
-      assert.equal((await dpmesh(['predict', run, x, '--out', predicted], { env })).code, 0);
-      jsonOf(await dpmesh(['update', run, '--data', later, '--out', run2, '--json', '--no-report'], { env }));
-      jsonOf(await dpmesh(['update', run, '--data', later, '--in-place', '--json', '--no-report'], { env }));
+      assert.equal((await dpmesh(['predict', run, x, '--out', predicted], how)).code, 0);
+      jsonOf(await dpmesh(['update', run, '--data', later, '--out', run2, '--json', '--no-report'], how));
+      jsonOf(await dpmesh(['update', run, '--data', later, '--in-place', '--json', '--no-report'], how));
       const written = [run, run2].map((run) => ({
         files: readdirSync(run).sort(),
         hashes: resultHashes(run),

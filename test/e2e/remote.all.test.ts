@@ -23,7 +23,7 @@ const folder = scratch();
 const out = (name: string) => join(folder, name);
 // Larger than what is read to open the file.
 const { data, rows, classes } = easyData(folder, 'x', 20_000, (row) => row.slice(0, 3));
-const FLAGS: CliArgs = ['--max-epochs', 6, '--no-http'];
+const FLAGS: CliArgs = ['--max-epochs', 3, '--sample', 600, '--no-http'];
 const WASM: CliArgs = ['--backend', 'wasm'];
 const labelsOf = (run: string) => sha256(join(run, 'labels.npy'));
 for (const name of Object.keys(process.env)) if (name.startsWith('AWS_')) delete process.env[name];

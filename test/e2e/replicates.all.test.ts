@@ -29,7 +29,7 @@ import {
 
 const folder = scratch();
 const path = (name: string) => join(folder, name);
-const ROWS = 800;
+const ROWS = 500;
 const easy = easyData(folder, 'easy', ROWS);
 const FEW = ['--replicates', 3, '--no-http', ...QUICK] as const;
 
@@ -85,8 +85,8 @@ describe('replicates', () => {
   });
 
   test('too many initial clusters for a half are refused', async () => {
-    const flags = ['--no-http', '--replicates', 2, '--init-k', 600];
-    const says = /--init-k 600 is more than half of the 800 rows .*--replicates/;
+    const flags = ['--no-http', '--replicates', 2, '--init-k', 300];
+    const says = /--init-k 300 is more than half of the 500 rows .*--replicates/;
     refused(await dpmesh(trainArgs(easy.data, path('wrong'), ...flags)), says);
   });
 
@@ -125,7 +125,7 @@ test('notes: K 1 with a column of row numbers; no replicate differs', async () =
     path('ids.npy'),
     times(600, (i) => [normal(), i]),
   );
-  const args = trainArgs(path('ids.npy'), path('ids'), '--no-http', '--replicates', 2);
+  const args = trainArgs(path('ids.npy'), path('ids'), '--no-http', '--replicates', 2, ...QUICK);
   const { k, notes, replicates } = jsonOf(await dpmesh(args));
   assert.equal(k, 1);
   assert.match(notes[0], /^K is 1, and column 1 \(counted from 0\) looks like row numbers/);

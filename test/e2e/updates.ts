@@ -1,19 +1,7 @@
-// What tests of updates have in common: how these are called, what of them has to be the same, and kills.
-import assert from 'node:assert/strict';
-import { existsSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+// What tests of updates have in common: how these are called, and what of them has to be the same.
+import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { test } from 'node:test';
-import {
-  byOne,
-  checkpointsOf,
-  jsonOf,
-  preloading,
-  resultHashes,
-  resumed,
-  sha256,
-  start,
-  until,
-} from './support.ts';
+import { byOne, preloading, resultHashes, sha256 } from './support.ts';
 
 export const updateArgs = (run: string, data: string, out: string, ...more: (string | number)[]) => [
   ...['update', run, '--data', data, '--out', out, '--json', '--no-report', '--no-http'],
@@ -60,29 +48,3 @@ fs.renameSync = (from, to) => {
     ),
   };
 };
-
-/** By what is in its directory. */
-const MOMENTS = {
-  'it begins': (run: string) => existsSync(join(run, 'run.json')),
-  'rows are encoded': (run: string) => existsSync(join(run, 'codes.npy')),
-  'its sample is drawn': (run: string) => existsSync(join(run, 'stream', 'drawn.ckpt')),
-  'it has a checkpoint': (run: string) => checkpointsOf(run).length > 0,
-  'rows are labelled': (run: string) => existsSync(join(run, 'labels.npy')),
-};
-
-/** Tests that an update that is killed at these moments, and resumed, is the same as an undisturbed one. */
-export function testKills(
-  moments: (keyof typeof MOMENTS)[],
-  { run, data, out, undisturbed }: Record<'run' | 'data' | 'out' | 'undisturbed', string>,
-): void {
-  for (const moment of moments)
-    test(`killed once ${moment}, and resumed`, async () => {
-      rmSync(out, { recursive: true, force: true });
-      const running = start(updateArgs(run, data, out, '--workers', 2, '--checkpoint-every', 0));
-      await until(moment, () => MOMENTS[moment](out), running);
-      await running.killAll();
-      jsonOf(await resumed(out));
-      assert.deepEqual(stateOf(out), stateOf(undisturbed));
-      assert.deepEqual(readdirSync(join(out, 'stream')).sort(), ['sample.npy', 'state.ckpt']);
-    });
-}

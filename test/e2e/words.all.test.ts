@@ -21,7 +21,7 @@ import {
 const folder = scratch();
 const path = (name: string) => join(folder, name);
 const ROWS = 12_000;
-const FLAGS = [...QUICK, '--max-epochs', 30, '--no-http', '--no-report'];
+const FLAGS = [...QUICK, '--max-epochs', 20, '--sample', 1000, '--no-http', '--no-report'];
 const TOPICS = [
   'red wine and cheese',
   'the tide in the harbour <b>&amp; boats</b>',

@@ -184,6 +184,27 @@ const BUGS: Bug[] = [
     to: "generator(seed, 'replicate', number, Math.round(performance.now()))",
     recipe: 'replicates',
   },
+  {
+    what: 'clusters are numbered as they were in training',
+    file: 'coordinator/fit/full-pass.ts',
+    from: 'const order = ids ? [...counts.keys()] : bySize(counts);',
+    to: 'const order = [...counts.keys()];',
+    recipe: 'many initial',
+  },
+  {
+    what: 'columns of noise are not named',
+    file: 'passes/notes.ts',
+    from: 'if (alike.length < mean.length / 2) return [];',
+    to: 'if (alike.length < mean.length) return [];',
+    recipe: 'noise',
+  },
+  {
+    what: 'the schedule of the paper is the other one',
+    file: 'coordinator/fit/preparation/prepare.ts',
+    from: "(config.schedule === 'paper' ? paperSchedule : fastSchedule)",
+    to: '(config.schedule.length > 9 ? paperSchedule : fastSchedule)',
+    recipe: 'paper',
+  },
 ];
 
 const words = process.argv.slice(2);

@@ -72,6 +72,24 @@ for (const [name, recipe] of Object.entries(RECIPES).filter(
       recipe.also?.(one);
     });
 
+    test('has the largest cluster first, in labels and responsibilities alike', async () => {
+      const { labels, responsibilities } = (await openRun(one.run)).result!;
+      const sizes: number[] = [];
+      for (const label of labels) sizes[label] = (sizes[label] ?? 0) + 1;
+      // Those of an update have kept their ids.
+      if (!later)
+        assert.deepEqual(
+          sizes,
+          sizes.toSorted((a, b) => b - a),
+        );
+      if (!responsibilities || later) return;
+      const k = responsibilities.length / labels.length;
+      for (const [row, label] of labels.entries()) {
+        const own = responsibilities.subarray(row * k, (row + 1) * k);
+        assert.equal(own.indexOf(Math.max(...own)), label);
+      }
+    });
+
     test('gives its rows the labels that it always gave', () => {
       const { identity, hash } = hashOf(one);
       assert.equal(hash, known[identity]?.[name], `npm run golden -- '${name}' --write, if that is meant`);

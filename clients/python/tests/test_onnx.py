@@ -12,15 +12,16 @@ import numpy as np
 import onnx
 import onnxruntime
 from dpmesh import DPMesh, _command
+from support import QUICK
 
 ROOT = Path(__file__).parents[3]
 
 
 class Exported(unittest.TestCase):
     def test_labels_and_probabilities_are_those_of_predict(self) -> None:
-        rows = np.load(ROOT / "examples/mnist/mnist_umap10.npy")[:6000]
+        rows = np.load(ROOT / "examples/mnist/mnist_umap10.npy")[:2400]
         with tempfile.TemporaryDirectory() as folder:
-            model = DPMesh(workers=1, draw_report=False).fit(rows[:3000])
+            model = DPMesh(**QUICK).fit(rows[:1200])
             path = f"{folder}/x.onnx"
             _command.run_command(["export", str(model.run_directory_), "--onnx", path])
             onnx.checker.check_model(onnx.load(path), full_check=True)
