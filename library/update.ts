@@ -5,7 +5,7 @@ import { withoutEnd } from '../base/text.ts';
 import { UserError } from '../base/user-error.ts';
 import { identityOf } from '../run/base-run.ts';
 import { type OptionValues, type RunConfig, resolveConfig } from '../run/config.ts';
-import { settingsOf, storedOf } from '../run/option.ts';
+import { kindsOf, settingsOf, storedOf } from '../run/option.ts';
 import { UPDATE_OPTIONS } from '../run/options.ts';
 import { readFinishedRun } from '../run/run-file.ts';
 import { hasKeptTexts } from '../run/texts-of-sample.ts';
@@ -13,14 +13,7 @@ import { assertOptions, fixedPaths, type OptionKinds } from './arguments.ts';
 import { type InputPaths, withFiles } from './inputs.ts';
 import type { RunOptions, UpdateOptions } from './options.ts';
 import { AbortError, createRun, type Run } from './run.ts';
-import {
-  assertCompatible,
-  backendOf,
-  kindsOf,
-  RUN_OPTION_KINDS,
-  runSession,
-  withFixedPaths,
-} from './train.ts';
+import { assertCompatible, backendOf, RUN_OPTION_KINDS, runSession, withFixedPaths } from './train.ts';
 
 const UPDATE_KINDS: OptionKinds<UpdateOptions> = {
   run: 'string',
