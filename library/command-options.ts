@@ -1,5 +1,5 @@
 import { anyNumber, input, integer, output, outputOrNot, text, yesOrNo } from '../run/domains.ts';
-import { option } from '../run/option.ts';
+import { of, option } from '../run/option.ts';
 
 /** The options of commands and functions that take a finished run, or make data: a table each. Those of a run and its updates are in run/options.ts. */
 
@@ -10,6 +10,32 @@ export const JSON_OUTPUT = option(yesOrNo(), {
   isForTerminals: true,
 });
 const force = (help: string) => option(yesOrNo(), { help, fast: false });
+
+/** What `resume` and `finish` have beside the options of a session. */
+export const RESUME = of('Run', {
+  data: option(input(), { help: 'the same rows at another path', defaultText: 'that of the run' }),
+  labels: option(input(), {
+    help: 'true classes to evaluate the result with',
+    defaultText: 'those of the run',
+  }),
+  from: option(text(), { help: 'resume from this checkpoint file', defaultText: 'the newest valid one' }),
+  maxEpochs: option(integer(1), {
+    help: 'go on to another limit than the run’s, also if it is finished: what a run with this limit gives',
+    defaultText: 'that of the run',
+  }),
+});
+
+/** The rows that `update` takes in. */
+export const NEW_ROWS = of('Data', {
+  data: option(input(), {
+    help: 'the new rows, with the columns of the run: a file of arrays or a table, or a folder of images',
+    isRequired: true,
+  }),
+  labels: option(input(), {
+    help: 'true classes of the new rows, for evaluation only',
+    defaultText: 'none',
+  }),
+});
 
 export const PREDICT = {
   run: RUN,

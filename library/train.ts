@@ -24,6 +24,7 @@ import {
   type OptionKinds,
   seedText,
 } from './arguments.ts';
+import { RESUME } from './command-options.ts';
 import { assertNotInMemory, type InputPaths, withFiles } from './inputs.ts';
 import { DEFAULT_HTTP, type ResumeOptions, type RunOptions, type TrainOptions } from './options.ts';
 import { type RunResult, reportOf, resultOf } from './result.ts';
@@ -76,10 +77,7 @@ function modelValues(options: TrainOptions): OptionValues {
 
 const RESUME_KINDS: OptionKinds<ResumeOptions> = {
   run: 'string',
-  from: 'string',
-  data: 'any',
-  labels: 'any',
-  maxEpochs: 'number',
+  ...kindsOf(RESUME),
   finish: 'boolean',
   ...RUN_OPTION_KINDS,
 };

@@ -10,6 +10,7 @@ import { UPDATE_OPTIONS } from '../run/options.ts';
 import { readFinishedRun } from '../run/run-file.ts';
 import { hasKeptTexts } from '../run/texts-of-sample.ts';
 import { assertOptions, fixedPaths, type OptionKinds } from './arguments.ts';
+import { NEW_ROWS } from './command-options.ts';
 import { type InputPaths, withFiles } from './inputs.ts';
 import type { RunOptions, UpdateOptions } from './options.ts';
 import { AbortError, createRun, type Run } from './run.ts';
@@ -17,8 +18,7 @@ import { assertCompatible, backendOf, RUN_OPTION_KINDS, runSession, withFixedPat
 
 const UPDATE_KINDS: OptionKinds<UpdateOptions> = {
   run: 'string',
-  data: 'any',
-  labels: 'any',
+  ...kindsOf(NEW_ROWS),
   ...kindsOf(UPDATE_OPTIONS),
   ...RUN_OPTION_KINDS,
 };
