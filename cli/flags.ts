@@ -1,42 +1,28 @@
 import { closest, distance } from 'fastest-levenshtein';
-import type { InferredOptionType, Options } from 'yargs';
+import type { Options as YargsOptions } from 'yargs';
 import { kebabCase } from '../base/text.ts';
 import type { OptionValues } from '../run/config.ts';
-import { type Option, type RunCommand, shownDefault, type ValuesOf } from '../run/option.ts';
+import {
+  type Option,
+  type Options,
+  type RunCommand,
+  type Settings,
+  settingsOf,
+  type ValuesOf,
+} from '../run/option.ts';
 import { options } from '../run/options.ts';
 import { type RUN_OPTIONS, runOptions } from '../run/session-options.ts';
 
 /** Commands and their flags, as yargs reads them. */
 
 /** A flag, as an option of yargs. */
-export interface Flag extends Options {
+export interface Flag extends YargsOptions {
   /** The flag takes a value, but `--no-<flag>` is also valid. */
   canBeOff?: boolean;
   /** Its value is a list with commas between: given twice, it adds up. */
   isList?: boolean;
 }
 export type Flags = Record<string, Flag>;
-
-type CamelCase<Name> = Name extends `${infer First}-${infer Rest}`
-  ? `${First}${Capitalize<CamelCase<Rest>>}`
-  : Name;
-
-/** A flag that takes text. */
-export const textFlag = <const More extends Flag>(describe: string, more = {} as More) =>
-  ({ type: 'string', requiresArg: true, describe, ...more }) as const;
-export const numberFlag = <const More extends Flag>(describe: string, more = {} as More) =>
-  ({ type: 'number', requiresArg: true, describe, ...more }) as const;
-/** A flag that is off unless it is given. */
-export const switchFlag = (describe: string) => ({ type: 'boolean', default: false, describe }) as const;
-
-export const REQUIRED = { demandOption: true } as const;
-/** Of commands that use a finished run. */
-export const RUN = textFlag('run directory', REQUIRED);
-
-/** The values of these flags, as a command's handler receives them. */
-export type FlagValues<Of extends Flags> = {
-  [Name in keyof Of as CamelCase<Name>]: InferredOptionType<Of[Name]>;
-};
 
 export interface Command {
   /** The name and positional arguments: `resume <run>`. */
@@ -51,30 +37,48 @@ export interface Command {
   handler(values: never): Promise<void>;
 }
 
-/** A command whose handler has values of the types of its flags. */
-export const defineCommand = <const Of extends Flags, const Name extends string>(
-  command: Omit<Command, 'command' | 'builder' | 'handler'> & {
-    command: Name;
-    builder: Of;
-    handler(values: FlagValues<Of> & Positional<Name>): Promise<void>;
-  },
-): Command => command;
+/** A command from the table of its options; its handler has their values, checked. */
+export const defineCommand = <const Of extends Options, const Name extends string>({
+  options,
+  handler,
+  ...command
+}: Omit<Command, 'command' | 'builder' | 'handler'> & {
+  command: Name;
+  options: Of;
+  handler(values: Settings<Of> & Positional<Name>): Promise<void>;
+}): Command => ({
+  ...command,
+  builder: flagsOf(options),
+  handler: async (values: object & Positional<Name>) =>
+    handler({ ...values, ...settingsOf(options, values) }),
+});
 
-/** The value of a required positional argument, `view <runs..>` or `keygen <folder>`. */
+/** The value of a positional argument, `view <runs..>`, `keygen <folder>` or `setup [what]`. */
 type Positional<Name extends string> = Name extends `${string} <${infer Word}..>`
-  ? Record<Word, (string | number)[]>
+  ? Record<Word, string[]>
   : Name extends `${string} <${infer Word}>`
-    ? Record<Word, string | number>
-    : unknown;
+    ? Record<Word, string>
+    : Name extends `${string} [${infer Word}]`
+      ? Partial<Record<Word, string>>
+      : unknown;
 
 export const nameOf = ({ command }: Pick<Command, 'command'>) => command.split(' ')[0];
 
-const flagFrom = ({ type, group, help, choices, alias, isList }: Option): Flag => ({
-  ...{ type, group: `${group}:`, describe: help, requiresArg: type !== 'boolean' },
-  ...(choices && { choices }),
-  ...(alias && { alias }),
-  ...(isList && { isList }),
-});
+/** An option as a flag, but for its default. */
+function flagFrom(option: Option): Flag {
+  const { type, group, help, choices, alias, isList, isArray, isRequired, isHidden, canBeOff } = option;
+  return {
+    ...{ type, describe: help, requiresArg: type !== 'boolean' },
+    ...(group && { group: `${group}:` }),
+    ...(choices && { choices }),
+    ...(alias && { alias }),
+    ...(isList && { isList }),
+    ...(isArray && { array: true }),
+    ...(isRequired && { demandOption: true }),
+    ...(isHidden && { hidden: true }),
+    ...(canBeOff && { canBeOff }),
+  };
+}
 
 /** Flags that determine the result. Their defaults are only shown, not set, because those of a config file take precedence. */
 export const resultFlags: Flags = {
@@ -111,28 +115,28 @@ export const flagsFor = (command: RunCommand): Flags =>
       .map(([name, option]) => [kebabCase(name), runFlag(option)]),
   );
 /** The options of such a table as flags. */
-export const flagsOf = (table: Readonly<Record<string, Option>>): Flags =>
+export const flagsOf = (table: Options): Flags =>
   Object.fromEntries(Object.entries(table).map(([name, option]) => [kebabCase(name), runFlag(option)]));
 
 export type RunValues = Partial<ValuesOf<typeof RUN_OPTIONS>>;
 
-/** The values of the options of such a table, which a command hands on. */
-export const pickOptions = <const Of extends Readonly<Record<string, Option>>>(
-  table: Of,
-  values: Partial<ValuesOf<Of>>,
-): Partial<ValuesOf<Of>> =>
-  Object.fromEntries(Object.keys(table).map((name) => [name, values[name as keyof Of]])) as Partial<
-    ValuesOf<Of>
-  >;
+/** The options of such a table that a program has too, as a command hands them on. */
+export const pickOptions = <const Of extends Options, Values extends object>(table: Of, values: Values) =>
+  Object.fromEntries(
+    Object.keys(table).flatMap((name) =>
+      table[name].isForTerminals ? [] : [[name, values[name as keyof Values]]],
+    ),
+  ) as Pick<Values, keyof ProgramOptionsOf<Of> & keyof Values>;
 
-function runFlag(option: Option): Flag {
-  const { fast, defaultText, canBeOff } = option;
-  return {
-    ...flagFrom(option),
-    ...(canBeOff && { canBeOff }),
-    ...(defaultText ? { defaultDescription: shownDefault(option) } : { default: fast }),
-  };
-}
+type ProgramOptionsOf<Of extends Options> = {
+  [Name in keyof Of as Of[Name] extends { isForTerminals: true } ? never : Name]: unknown;
+};
+
+const runFlag = (option: Option): Flag => ({
+  ...flagFrom(option),
+  ...(option.defaultText !== undefined && { defaultDescription: option.defaultText }),
+  ...(option.fast !== undefined && { default: option.fast }),
+});
 
 /** Converts `yes`, `true`, `no` and `false` to a boolean; returns any other value unchanged. */
 export function parseYesOrNo(value: unknown): unknown {

@@ -1,4 +1,7 @@
-import { defineCommand, numberFlag, REQUIRED, switchFlag, textFlag } from './flags.ts';
+import { JSON_OUTPUT, SYNTH } from '../library/command-options.ts';
+import { text } from '../run/domains.ts';
+import { option } from '../run/option.ts';
+import { defineCommand } from './flags.ts';
 import { interruptible } from './process.ts';
 
 /** Commands of data and labels alone: scores of a clustering, and drawn points to try it with. */
@@ -8,10 +11,13 @@ export const evaluate = defineCommand({
   command: 'evaluate [clusters] [classes]',
   words: ['pred', 'labels'],
   describe: 'compare a clustering with true labels: NMI, ARI, ACC',
-  builder: {
-    pred: textFlag('predicted labels: 1-D .npy, IDX, file.csv:column, or file.npz:array', REQUIRED),
-    labels: textFlag('true labels, in the same order', REQUIRED),
-    json: switchFlag('print one JSON object instead of text'),
+  options: {
+    pred: option(text(), {
+      help: 'predicted labels: 1-D .npy, IDX, file.csv:column, or file.npz:array',
+      isRequired: true,
+    }),
+    labels: option(text(), { help: 'true labels, in the same order', isRequired: true }),
+    json: JSON_OUTPUT,
   },
   examples: [
     ['evaluate runs/x/labels.npy y.npy', 'the labels of a run and true classes'],
@@ -32,16 +38,7 @@ export const evaluate = defineCommand({
 export const synth = defineCommand({
   command: 'synth',
   describe: 'write points drawn from a random Gaussian mixture, and their true labels',
-  builder: {
-    out: textFlag('output file of the points: .npy, float32', REQUIRED),
-    labels: textFlag('output file of the cluster of each point: .npy, int32', REQUIRED),
-    clusters: numberFlag('number of clusters, at most 10,000', { default: 15 }),
-    points: numberFlag('number of points; memory use does not depend on it', { default: 10_000 }),
-    dim: numberFlag('number of dimensions', { default: 2 }),
-    seed: textFlag('random seed; the same seed gives the same bytes', { default: '0' }),
-    force: switchFlag('overwrite existing files'),
-    json: switchFlag('print one JSON object instead of text'),
-  },
+  options: { ...SYNTH, json: JSON_OUTPUT },
   examples: [
     ['synth --out g.npy --labels g_labels.npy', '10,000 points of 15 clusters'],
     ['synth --out g.npy --labels y.npy --clusters 30 --dim 16 --points 1000000', 'larger'],

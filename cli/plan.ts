@@ -1,10 +1,11 @@
 import { gigabytes, roughDuration } from '../base/text.ts';
 import { UserError } from '../base/user-error.ts';
+import { JSON_OUTPUT } from '../library/command-options.ts';
 import { counted } from '../page/drawing/text.ts';
 import { resolveConfig } from '../run/config.ts';
-import { atLeast, integer } from '../run/domains.ts';
-import { validated } from '../run/option.ts';
-import { defineCommand, numberFlag, REQUIRED, switchFlag, textFlag } from './flags.ts';
+import { atLeast, integer, oneOf, text } from '../run/domains.ts';
+import { option } from '../run/option.ts';
+import { defineCommand } from './flags.ts';
 
 /** What a run on a cluster that need not exist would take. */
 
@@ -29,49 +30,43 @@ export const plan = defineCommand({
   command: 'plan',
   describe:
     'seconds, memory, bytes and money of a run on many machines, by what its pieces cost (docs/scale.md)',
-  builder: {
-    rows: numberFlag('rows, such as 1e9', REQUIRED),
-    columns: numberFlag('columns', REQUIRED),
-    dtype: textFlag('type of the values in the file', { choices: Object.keys(DTYPES), default: 'f32' }),
-    workers: numberFlag('workers, each with a core and, with --gpu, a card', { default: 2 }),
-    gpu: textFlag('card of each worker', { choices: ['a100', 'h100', 'l4', 't4', 'none'], default: 'none' }),
-    link: textFlag('speed of the network at each machine, also to the file', { default: '10Gbit' }),
-    clusters: numberFlag('clusters that are expected', { default: 50 }),
-    encoder: textFlag('cluster the latent vectors of this network', {
-      choices: ['none', 'autoencoder'],
-      default: 'none',
+  options: {
+    rows: option(integer(2, Number.MAX_SAFE_INTEGER), { help: 'rows, such as 1e9', isRequired: true }),
+    columns: option(integer(1, Number.MAX_SAFE_INTEGER), { help: 'columns', isRequired: true }),
+    dtype: option(oneOf('u8', 'f16', 'f32', 'f64'), {
+      help: 'type of the values in the file',
+      fast: 'f32',
     }),
-    'labels-out': textFlag(
-      'where labels go: files that the coordinator writes, or parts that workers write',
-      {
-        choices: ['file', 'shards'],
-        default: 'file',
-      },
-    ),
-    price: numberFlag('money that a worker costs an hour', { defaultDescription: 'none' }),
-    json: switchFlag('print one JSON object instead of text'),
+    workers: option(integer(1, MOST_WORKERS), {
+      help: 'workers, each with a core and, with --gpu, a card',
+      fast: 2,
+    }),
+    gpu: option(oneOf('a100', 'h100', 'l4', 't4', 'none'), { help: 'card of each worker', fast: 'none' }),
+    link: option(text(), { help: 'speed of the network at each machine, also to the file', fast: '10Gbit' }),
+    clusters: option(integer(1, 1e6), { help: 'clusters that are expected', fast: 50 }),
+    encoder: option(oneOf('none', 'autoencoder'), {
+      help: 'cluster the latent vectors of this network',
+      fast: 'none',
+    }),
+    labelsOut: option(oneOf('file', 'shards'), {
+      help: 'where labels go: files that the coordinator writes, or parts that workers write',
+      fast: 'file',
+    }),
+    price: option(atLeast(0), { help: 'money that a worker costs an hour', defaultText: 'none' }),
+    json: JSON_OUTPUT,
   },
   examples: [
     ['plan --rows 1e9 --columns 768 --dtype f16 --workers 64 --gpu a100 --link 10Gbit', '64 cards'],
     ['plan --rows 1e6 --columns 784 --dtype u8 --encoder autoencoder', 'two cores'],
   ],
-  async handler(values) {
-    const { dtype, encoder, json, gpu: card, link, labelsOut } = values;
-    const count = (name: 'rows' | 'columns' | 'workers' | 'clusters', least: number, most: number) =>
-      validated(integer(least, most), values[name], `--${name}`);
-    const [rows, dim, workers, clusters] = [
-      count('rows', 2, Number.MAX_SAFE_INTEGER),
-      count('columns', 1, Number.MAX_SAFE_INTEGER),
-      count('workers', 1, MOST_WORKERS),
-      count('clusters', 1, 1e6),
-    ];
-    const price = values.price === undefined ? null : validated(atLeast(0), values.price, '--price');
+  async handler({ rows, columns: dim, dtype, workers, gpu: card, link, clusters, price, ...values }) {
+    const { encoder, labelsOut, json } = values;
     const speed = linkSpeed(link);
-    const { GPUS, plan, resourceText } = await import('../coordinator/fit/plan.ts');
+    const { plan, resourceText } = await import('../coordinator/fit/plan.ts');
     const { layoutOf, layoutProblem } = await import('../model/layout.ts');
     const { sampleThreshold } = await import('../coordinator/fit/preparation/limits.ts');
     const config = await resolveConfig({ data: 'rows.npy', encoder, labelsOut });
-    const gpu = card === 'none' ? null : (card as keyof typeof GPUS);
+    const gpu = card === 'none' ? null : card;
 
     const planned = (workers: number) => {
       // At most one worker for each shard is of use, and for each two of them while an encoder trains.
@@ -80,17 +75,17 @@ export const plan = defineCommand({
       const problem = layoutProblem(layout);
       if (problem) throw new UserError(`--rows ${rows}, --columns ${dim}, --workers ${workers}: ${problem}`);
       const sample = Math.round(rows * sampleThreshold(config, layout));
-      const job = { config, layout, sample, clusters, valueBytes: DTYPES[dtype as keyof typeof DTYPES] };
+      const job = { config, layout, sample, clusters, valueBytes: DTYPES[dtype] };
       return { shards, ...plan(job, { workers, gpu, link: speed }) };
     };
     const [found, twice] = [planned(workers), planned(2 * workers)];
-    const cost = price === null ? null : (price * workers * found.seconds) / 3600;
+    const cost = price === undefined ? null : (price * workers * found.seconds) / 3600;
     if (json) {
       console.log(JSON.stringify({ ...found, cost, measured: gpu === null, twice }));
       return;
     }
     const { phases, seconds, limit, graph, memory, bytes, shards } = found;
-    const size = gigabytes(rows * dim * DTYPES[dtype as keyof typeof DTYPES]);
+    const size = gigabytes(rows * dim * DTYPES[dtype]);
     const on = `${counted(workers, 'worker')}, ${gpu ? `one ${card} each` : 'one core each'}`;
     console.log(
       `${rows.toLocaleString('en')} rows × ${dim}, ${dtype} (${size}); ${on}; --shards ${shards}; ${graph ? 'graph' : 'Gaussians'}, ${counted(clusters, 'cluster')}`,

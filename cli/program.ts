@@ -50,9 +50,8 @@ const withChecks = (command: Command, args: readonly string[]) => ({
   ...command,
   builder(yargs: Argv, isHelp: boolean) {
     for (const group of GROUPS) yargs.group([], group);
-    // A word is described by the flag that it stands for.
-    if (command.words)
-      for (const word of positionalNames(command)) yargs.option(word, { type: 'string', hidden: true });
+    // A word is described by the flag that it stands for, or by the usage.
+    for (const word of positionalNames(command)) yargs.option(word, { type: 'string', hidden: true });
     yargs.options(isHelp ? command.builder : asRead(command.builder));
     // A line that a shell completes may have mistakes.
     if (!isHelp && args[0] !== '--get-yargs-completions')

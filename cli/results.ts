@@ -1,8 +1,21 @@
 import { indentContinuation, oneLine } from '../base/text.ts';
 import { UserError } from '../base/user-error.ts';
+import {
+  CUT,
+  DRAW,
+  EXPORT,
+  JSON_OUTPUT,
+  NAME,
+  PREDICT,
+  RENAME,
+  RUN,
+  WORDS,
+} from '../library/command-options.ts';
 import type { Cut } from '../library/cut.ts';
 import { counted } from '../page/drawing/text.ts';
-import { defineCommand, numberFlag, REQUIRED, RUN, switchFlag, textFlag } from './flags.ts';
+import { text } from '../run/domains.ts';
+import { option } from '../run/option.ts';
+import { defineCommand, pickOptions } from './flags.ts';
 import { dataPathOf, interruptible, onSignal } from './process.ts';
 
 /** The commands that use a finished run. */
@@ -11,36 +24,20 @@ export const predict = defineCommand({
   command: 'predict [folder] [file]',
   words: ['run', 'data'],
   describe: 'label new rows with the model of a finished run',
-  builder: {
-    run: RUN,
-    data: textFlag(
-      'rows to label: a file of arrays or a table, with the columns of the training data, or a folder of images',
-      REQUIRED,
-    ),
-    'skip-bad': switchFlag('leave out images that cannot be decoded'),
-    out: textFlag(
-      'output file of the labels: .npy, int32, or a table with their confidence and distances: .csv or .parquet',
-      REQUIRED,
-    ),
-    soft: textFlag('output file of the responsibilities: .npy, float32, N×K'),
-    images: textFlag('output file of the paths of images in the order of their labels: text, one a line'),
-    clusters: numberFlag('label with so many clusters, those of dpmesh cut', {
-      defaultDescription: 'those of the run',
-    }),
-    force: switchFlag('overwrite existing files'),
-  },
+  options: PREDICT,
   examples: [
     ['predict runs/x new.npy --out labels.npy', 'the cluster of each row of new.npy'],
     ['predict runs/x new.npy --out labels.npy --soft p.npy', 'also the probability of each cluster'],
     ['predict runs/x new.npy --out labels.npy --clusters 7', 'of 7 clusters, those of dpmesh cut'],
   ],
-  async handler({ run, data, skipBad, out, soft, images, clusters, force }) {
+  async handler(values) {
+    const { out } = values;
     const { predict } = await import('../library/predict.ts');
-    const rowsAt = await dataPathOf(data);
+    const data = await dataPathOf(values.data);
     const { createDisplay } = await import('./progress.ts');
     const { line: log, status, end } = createDisplay(0);
     const { rows, outliers, k, ids } = await interruptible((signal) =>
-      predict({ run, data: rowsAt, skipBad, out, soft, images, clusters, force, log, status, signal }),
+      predict({ ...pickOptions(PREDICT, values), data, log, status, signal }),
     ).finally(end);
     const apart = outliers ? `; ${counted(outliers, 'outlier')}` : '';
     console.log(
@@ -55,19 +52,7 @@ export const exportCommand = defineCommand({
   command: 'export [folder]',
   words: ['run'],
   describe: 'write the model or the map of a finished run for other programs',
-  builder: {
-    run: RUN,
-    onnx: textFlag(
-      'output file: the model as ONNX, from raw rows to labels, probabilities, distances and outlier scores',
-    ),
-    atlas: textFlag(
-      'output folder: the map for Embedding Atlas, rows.parquet with all rows and labels.parquet with names and their places',
-    ),
-    datamapplot: textFlag(
-      'output file: the map for DataMapPlot, .npz with places, labels and names by layer',
-    ),
-    force: switchFlag('overwrite existing files'),
-  },
+  options: EXPORT,
   examples: [
     ['export runs/x --onnx x.onnx', 'a model for ONNX Runtime, in any of its languages'],
     [
@@ -110,25 +95,17 @@ export const cut = defineCommand({
   command: 'cut [folder]',
   words: ['run'],
   describe: 'join the clusters of a finished run to fewer, by its tree of merges',
-  builder: {
-    run: RUN,
-    clusters: numberFlag('number of clusters, at most those of the run', REQUIRED),
-    out: textFlag(
-      'output file of the labels: .npy, int32, or a table with what names the rows: .csv or .parquet',
-      { defaultDescription: 'none: a table is printed' },
-    ),
-    json: switchFlag('print one JSON object instead of text'),
-    force: switchFlag('overwrite existing files'),
-  },
+  options: CUT,
   examples: [
     ['cut runs/x --clusters 7', 'which clusters join'],
     ['cut runs/x --clusters 7 --out seven.csv', 'the labels of all rows'],
     ['predict runs/x new.npy --clusters 7 --out labels.npy', 'those of new rows'],
   ],
-  async handler({ run, clusters, out, json, force }) {
+  async handler(values) {
+    const { run, clusters, out, json } = values;
     const { cut } = await import('../library/cut.ts');
     const { nextSplitText } = await import('../passes/cut.ts');
-    const result = await cut({ run, clusters, out, force });
+    const result = await cut(pickOptions(CUT, values));
     const { rows, next } = result;
     if (json) console.log(JSON.stringify({ run, rows, out: out ?? null, clusters: result.clusters, next }));
     else if (out !== undefined)
@@ -169,7 +146,7 @@ export const resolutions = defineCommand({
   words: ['run'],
   describe:
     'resolutions that a run of the graph likelihood tried: the clusters at each, and how well samples agree',
-  builder: { run: RUN, json: switchFlag('print one JSON object instead of text') },
+  options: { run: RUN, json: JSON_OUTPUT },
   examples: [
     ['resolutions runs/x', 'resolution, clusters, agreement'],
     ['train x.npy --resolution 2', 'another run, with one of them'],
@@ -198,30 +175,14 @@ export const name = defineCommand({
   command: 'name [folder]',
   words: ['run'],
   describe: 'give the clusters of a finished run words and names of texts, or names by a language model',
-  builder: {
-    run: RUN,
-    text: textFlag('column with the texts of the rows, of the table that is the data, or of --texts', {
-      defaultDescription: 'none',
-    }),
-    texts: textFlag('file with the texts of the rows: .txt (also .txt.gz) with a line for each, or a table', {
-      defaultDescription: 'none',
-    }),
-    data: textFlag('the data of the run at another path, for --text', {
-      defaultDescription: 'that of the run',
-    }),
-    'name-with': textFlag(
-      'address of an endpoint like OpenAI’s, such as http://localhost:11434/v1 (key: OPENAI_API_KEY); keywords and typical texts are sent there, and kept in names.jsonl',
-      { defaultDescription: 'none, nothing is sent' },
-    ),
-    'name-model': textFlag('the model that is asked', { defaultDescription: 'none' }),
-    json: switchFlag('print one JSON object instead of text'),
-  },
+  options: { ...WORDS, ...NAME, json: JSON_OUTPUT },
   examples: [
     ['name runs/x --texts sentences.txt', 'words and names, of a run that was trained without texts'],
     ['name runs/x --name-with http://localhost:11434/v1 --name-model llama3.2', 'by a model on this machine'],
     ['name runs/x --name-with https://api.openai.com/v1 --name-model gpt-5-mini', 'by a service'],
   ],
-  async handler({ run, text, texts, data, nameWith, nameModel, json }) {
+  async handler(values) {
+    const { run, text, texts, nameWith, nameModel, json } = values;
     const { addWords, givenModel, nameClusters, namesText } = await import('../library/names.ts');
     const { createDisplay } = await import('./progress.ts');
     const hasTexts = text !== undefined || texts !== undefined;
@@ -232,7 +193,7 @@ export const name = defineCommand({
     const model = givenModel({ nameWith, nameModel });
     const { status, end } = createDisplay(0);
     const { words, names } = await interruptible(async (signal) => ({
-      words: hasTexts ? await addWords({ run, text, texts, data, status, signal }) : null,
+      words: hasTexts ? await addWords({ ...pickOptions(WORDS, values), status, signal }) : null,
       names: model && (await nameClusters({ run, ...model, status, signal })),
     })).finally(end);
     for (const note of [words, names].flatMap((found) => found?.notes ?? []))
@@ -247,19 +208,12 @@ export const rename = defineCommand({
   command: 'rename [folder] [label] [text]',
   words: ['run', 'cluster', 'name'],
   describe: 'give a cluster of a finished run another name: in its files and its report',
-  builder: {
-    run: RUN,
-    cluster: numberFlag('label of the cluster: its number, of an update its id', REQUIRED),
-    name: textFlag('what it is to be called, at most 60 characters', REQUIRED),
-  },
+  options: RENAME,
   examples: [['rename runs/x 3 "Fiction"', 'updates of the run keep the name']],
-  async handler({ run, cluster, name: given }) {
+  async handler(values) {
+    const { run, cluster } = values;
     const { renameCluster } = await import('../library/names.ts');
-    const { before, name, notes } = await renameCluster({
-      run,
-      cluster: Number(cluster),
-      name: String(given),
-    });
+    const { before, name, notes } = await renameCluster(pickOptions(RENAME, values));
     for (const note of notes) console.error(oneLine(`dpmesh: ${note}`));
     console.log(
       oneLine(
@@ -274,21 +228,15 @@ export const plot = defineCommand({
   words: ['run'],
   describe:
     'draw pictures of a run and report.html: clusters, map, tree, K and losses per epoch, true classes',
-  builder: {
-    run: RUN,
-    out: textFlag('output folder', { defaultDescription: '<run>/report' }),
-    labels: textFlag('true classes: 1-D .npy, IDX, file.csv:column, or file.npz:array', {
-      defaultDescription: 'those of the run',
-    }),
-  },
+  options: { run: RUN, ...DRAW },
   examples: [
     ['plot runs/x', 'draw runs/x/report again'],
     ['plot runs/x --labels y.npy', 'with true classes'],
     ['plot runs/x --out pictures', 'into another folder'],
   ],
-  async handler({ run, out, labels }) {
+  async handler({ run, ...values }) {
     const { openRun } = await import('../library/open-run.ts');
-    const { path, pictures, notes } = await (await openRun(run)).draw({ out, labels });
+    const { path, pictures, notes } = await (await openRun(run)).draw(pickOptions(DRAW, values));
     for (const note of notes) console.error(oneLine(`dpmesh: ${note}`));
     console.log(oneLine(`${path}: ${pictures.join(', ')}`));
   },
@@ -297,9 +245,10 @@ export const plot = defineCommand({
 export const view = defineCommand({
   command: 'view <runs..>',
   describe: 'open the page of a finished run, or a table of several to compare them',
-  builder: {
-    http: textFlag('HOST:PORT of the page, on this machine only', {
-      defaultDescription: '127.0.0.1:9464, or a free port',
+  options: {
+    http: option(text(), {
+      help: 'HOST:PORT of the page, on this machine only',
+      defaultText: '127.0.0.1:9464, or a free port',
     }),
   },
   examples: [
@@ -311,9 +260,7 @@ export const view = defineCommand({
     const { parseBindAddress } = await import('../base/address.ts');
     const { DEFAULT_HTTP } = await import('../library/options.ts');
     const { keepOpen, openView, viewedRuns } = await import('../page/view/open-view.ts');
-    const runs = viewedRuns(paths.map(String), (message) =>
-      console.error(oneLine(`dpmesh: warning: ${message}`)),
-    );
+    const runs = viewedRuns(paths, (message) => console.error(oneLine(`dpmesh: warning: ${message}`)));
     const address = http === undefined ? DEFAULT_HTTP : parseBindAddress('--http', http);
     const page = await openView(runs, { ...address, explicit: http !== undefined });
     const end = new AbortController();

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { dpmeshVersion } from '../base/package.ts';
 import { indentContinuation } from '../base/text.ts';
 import { INTERRUPTED, UserError } from '../base/user-error.ts';
+import { NEW_ROWS, RESUME } from '../library/command-options.ts';
 import type { RunResult } from '../library/result.ts';
 import type { Run } from '../library/run.ts';
 import type { RunConfig } from '../run/config.ts';
@@ -73,8 +74,8 @@ const ofResume = flagsFor('resume');
 const { default: _, ...backend } = ofResume.backend;
 const { default: __, ...bind } = ofResume.bind;
 /** The flag has the value of the run by default. */
-const ofRun = (describe: string, defaultDescription = 'that of the run') =>
-  ({ describe, defaultDescription, group: bind.group, requiresArg: true }) as const;
+const ofRun = (describe: string) =>
+  ({ describe, defaultDescription: 'that of the run', group: bind.group, requiresArg: true }) as const;
 
 const ofUpdate = flagsFor('update');
 const { default: ___, ...updateBackend } = ofUpdate.backend;
@@ -91,24 +92,15 @@ const continuingFlags: Flags = {
     group: backend.group,
   },
   out: { ...ofResume.out, ...ofRun('write to this directory and leave the old one unchanged') },
-  data: { type: 'string', ...ofRun('the same rows at another path') },
-  labels: { type: 'string', ...ofRun('true classes to evaluate the result with', 'those of the run') },
-  from: { type: 'string', ...ofRun('resume from this checkpoint file', 'the newest valid one') },
-  'max-epochs': {
-    type: 'number',
-    ...ofRun(
-      'go on to another limit than the run’s, also if it is finished: what a run with this limit gives',
-    ),
-  },
+  ...flagsOf(RESUME),
   bind,
 };
 
-interface ContinuingValues extends Omit<ResultValues, 'data' | 'labels' | 'maxEpochs'>, RunValues {
+interface ContinuingValues
+  extends Omit<ResultValues, keyof typeof RESUME>,
+    RunValues,
+    Partial<ValuesOf<typeof RESUME>> {
   run?: string;
-  from?: string;
-  data?: string;
-  labels?: string;
-  maxEpochs?: number;
 }
 
 export const resume: Command = {
@@ -140,21 +132,7 @@ export const update: Command = {
   command: 'update <run>',
   describe: 'take new rows into a finished run: its clusters go on, and keep their numbers',
   builder: {
-    data: {
-      type: 'string',
-      demandOption: true,
-      group: 'Data:',
-      requiresArg: true,
-      describe:
-        'the new rows, with the columns of the run: a file of arrays or a table, or a folder of images',
-    },
-    labels: {
-      type: 'string',
-      group: 'Data:',
-      requiresArg: true,
-      describe: 'true classes of the new rows, for evaluation only',
-      defaultDescription: 'none',
-    },
+    ...flagsOf(NEW_ROWS),
     ...flagsOf(UPDATE_OPTIONS),
     ...ofUpdate,
     out: { ...ofUpdate.out, defaultDescription: '<run>-2, -3 …' },
@@ -206,9 +184,9 @@ async function continueRun(values: ContinuingValues, finish: boolean): Promise<v
   await assertNoChanges(values, config, file);
   const options = await runOptionsOf(values);
   const { resume } = await import('../library/train.ts');
-  const { from, labels, maxEpochs } = values;
+  const { maxEpochs } = values;
   const data = values.data === undefined ? undefined : await dataPathOf(values.data);
-  const how = { run, from, data, labels, maxEpochs, finish };
+  const how = { ...pickOptions(RESUME, values), run, data, finish };
   await runOnTerminal((terminal) => resume({ ...how, ...options, ...terminal }), {
     ...values,
     maxEpochs: maxEpochs ?? config.maxEpochs,

@@ -1,18 +1,13 @@
 import { oneLine } from '../base/text.ts';
-import { defineCommand, switchFlag, textFlag } from './flags.ts';
+import { SERVE } from '../library/command-options.ts';
+import { defineCommand } from './flags.ts';
 import { onSignal } from './process.ts';
 
 /** Serves models to programs that ask for labels. */
 export const serve = defineCommand({
   command: 'serve <runs..>',
   describe: 'label rows that come over HTTP with the models of finished runs (Open Inference Protocol)',
-  builder: {
-    http: textFlag('HOST:PORT, port 0 for any free one', { defaultDescription: '127.0.0.1:8080' }),
-    'http-token': textFlag('needed for all but metrics and health, as Authorization: Bearer TOKEN', {
-      defaultDescription: 'DPMESH_HTTP_TOKEN, or none',
-    }),
-    watch: switchFlag('serve newer models as soon as they take the place of these'),
-  },
+  options: SERVE,
   examples: [
     ['serve runs/x', 'labels at http://127.0.0.1:8080/v2/models/x/infer, until Ctrl-C'],
     ['serve runs/a runs/b --http 0.0.0.0:8080 --http-token TOKEN', 'two models, for other machines'],
@@ -21,7 +16,7 @@ export const serve = defineCommand({
   async handler({ runs, http, httpToken = process.env.DPMESH_HTTP_TOKEN, watch }) {
     const { serve } = await import('../serve/serve.ts');
     const log = (line: string) => console.error(oneLine(line));
-    const server = await serve({ runs: runs.map(String), http, httpToken, watch, log });
+    const server = await serve({ runs, http, httpToken, watch, log });
     for (const { run, url } of server.models) log(`${run}: ${url}`);
     await new Promise<void>((resolve) => onSignal(() => resolve()));
     await server.close();

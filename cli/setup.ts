@@ -1,9 +1,12 @@
 import { BACKENDS } from '../base/identity.ts';
 import { indentContinuation } from '../base/text.ts';
 import { INTERRUPTED, UserError } from '../base/user-error.ts';
+import { JSON_OUTPUT } from '../library/command-options.ts';
 import { counted } from '../page/drawing/text.ts';
+import { oneOf, text, yesOrNo } from '../run/domains.ts';
+import { option } from '../run/option.ts';
 import type { CheckResult } from '../worker/host/doctor/machine.ts';
-import { defineCommand, switchFlag, textFlag } from './flags.ts';
+import { defineCommand } from './flags.ts';
 import { onSignal } from './process.ts';
 
 /** What a machine has: installing backends, and checking all. */
@@ -11,11 +14,16 @@ import { onSignal } from './process.ts';
 export const setup = defineCommand({
   command: 'setup [what]',
   describe: 'install the backend tensorflow or webgpu in a folder of its own',
-  builder: {
-    what: { type: 'string', hidden: true },
-    cuda: switchFlag('tensorflow: include the CUDA libraries, so that a host needs only the driver'),
-    dir: textFlag('folder to install into', { defaultDescription: 'the user’s data folder' }),
-    remove: switchFlag('remove the backend that is named, or all that were set up'),
+  options: {
+    cuda: option(yesOrNo(), {
+      help: 'tensorflow: include the CUDA libraries, so that a host needs only the driver',
+      fast: false,
+    }),
+    dir: option(text(), { help: 'folder to install into', defaultText: 'the user’s data folder' }),
+    remove: option(yesOrNo(), {
+      help: 'remove the backend that is named, or all that were set up',
+      fast: false,
+    }),
   },
   examples: [
     ['setup tensorflow', 'a faster backend for CPUs'],
@@ -59,12 +67,12 @@ const NAMES = ['tensorflow', 'webgpu'] as const;
 export const doctor = defineCommand({
   command: 'doctor',
   describe: 'check which backends and features work on this machine, and how to fix those that do not',
-  builder: {
-    backend: textFlag('exit with code 1 unless this backend works', {
-      choices: ['auto', ...BACKENDS],
-      defaultDescription: 'any',
+  options: {
+    backend: option(oneOf('auto', ...BACKENDS), {
+      help: 'exit with code 1 unless this backend works',
+      defaultText: 'any',
     }),
-    json: switchFlag('print one JSON object instead of text'),
+    json: JSON_OUTPUT,
   },
   examples: [
     ['doctor', 'what works here'],

@@ -4,8 +4,10 @@ import { EventSourceParserStream } from 'eventsource-parser/stream';
 import { oneLine } from '../base/text.ts';
 import { UserError } from '../base/user-error.ts';
 import { type History, isOver, type Message, type RunInfo, type Status } from '../page/drawing/api.ts';
+import { text } from '../run/domains.ts';
 import type { TimedEvent } from '../run/events.ts';
-import { defineCommand, textFlag } from './flags.ts';
+import { option } from '../run/option.ts';
+import { defineCommand } from './flags.ts';
 import { createDisplay, type Display } from './progress.ts';
 
 /** Shows a run in another process, from its HTTP API. */
@@ -13,9 +15,11 @@ import { createDisplay, type Display } from './progress.ts';
 export const watch = defineCommand({
   command: 'watch <url>',
   describe: 'show the progress of a run in another process or on another machine',
-  builder: {
-    url: { type: 'string', hidden: true },
-    token: textFlag('the run’s --http-token', { defaultDescription: 'DPMESH_HTTP_TOKEN, or none' }),
+  options: {
+    token: option(text(), {
+      help: 'the run’s --http-token',
+      defaultText: 'DPMESH_HTTP_TOKEN, or none',
+    }),
   },
   examples: [
     ['watch 127.0.0.1:9464', 'a run on this machine'],

@@ -7,58 +7,49 @@ import { dpmeshVersion } from '../base/package.ts';
 import { indentContinuation } from '../base/text.ts';
 import { UserError } from '../base/user-error.ts';
 import { assertLocal, isRemote, parsePrefix } from '../data/remote/address.ts';
-import { seconds } from '../run/domains.ts';
-import { validated } from '../run/option.ts';
+import { JSON_OUTPUT } from '../library/command-options.ts';
+import { integer, list, seconds, text, texts, yesOrNo } from '../run/domains.ts';
+import { option, type Settings } from '../run/option.ts';
+import { RUN_OPTIONS } from '../run/session-options.ts';
 import type { CoordinatorAddress } from '../worker/connection.ts';
-import {
-  type Command,
-  defineCommand,
-  type FlagValues,
-  flagsFor,
-  numberFlag,
-  REQUIRED,
-  type RunValues,
-  switchFlag,
-  textFlag,
-} from './flags.ts';
+import { defineCommand } from './flags.ts';
 import { onSignal, reportProblem } from './process.ts';
 
 /** The commands of workers that join a coordinator elsewhere, and of their keys. */
 
-/** Flags of workers that join a coordinator elsewhere. */
-const joinFlags = {
-  connect: textFlag(
-    'address of the coordinator or of a relay, tcp://HOST:PORT; of several, with commas between, the first that answers',
-    { ...REQUIRED, isList: true },
-  ),
-  key: textFlag('key file, made by dpmesh keygen, for all addresses; or one for each, with commas between', {
-    defaultDescription: 'none, no encryption',
-    isList: true,
+/** Options of workers that join a coordinator elsewhere. */
+const JOIN = {
+  connect: option(list(), {
+    help: 'address of the coordinator or of a relay, tcp://HOST:PORT; of several, with commas between, the first that answers',
+    isRequired: true,
   }),
-  'data-root': textFlag(
-    'read only data files below these folders and prefixes such as s3://bucket/sets, with blanks between; other rows come from the coordinator',
-    { array: true, default: ['.'], defaultDescription: '.' },
-  ),
-  'reconnect-for': numberFlag('seconds without contact with the coordinator after which the worker exits', {
-    default: 600,
+  key: option(list(), {
+    help: 'key file, made by dpmesh keygen, for all addresses; or one for each, with commas between',
+    defaultText: 'none, no encryption',
   }),
-  'give-up-after': numberFlag('like --reconnect-for, until the first contact', {
-    defaultDescription: '--reconnect-for',
+  dataRoot: option(texts(), {
+    help: 'read only data files below these folders and prefixes such as s3://bucket/sets, with blanks between; other rows come from the coordinator',
+    fast: ['.'],
+    defaultText: '.',
+  }),
+  reconnectFor: option(seconds(), {
+    help: 'seconds without contact with the coordinator after which the worker exits',
+    fast: 600,
+  }),
+  giveUpAfter: option(seconds(), {
+    help: 'like --reconnect-for, until the first contact',
+    defaultText: '--reconnect-for',
   }),
 };
 
-type JoinValues = FlagValues<typeof joinFlags> & Pick<Required<RunValues>, 'backend' | 'requireGpu' | 'gpu'>;
+const { backend, requireGpu, gpu, gpus, perGpu } = RUN_OPTIONS;
+const COMPUTING = { backend, requireGpu, gpu };
 
 /** The options of a worker process, except its name and backend. UserError for an invalid flag. */
-async function joinOptionsOf(values: JoinValues) {
-  const { connect, key, dataRoot, reconnectFor, giveUpAfter } = values;
-  return {
-    places: await placesOf(connect, key),
-    // A worker uses it whenever it joins; its folder may have been renamed by then.
-    dataRoots: dataRoot.map(checkedRoot),
-    reconnectFor: secondsOf('--reconnect-for', reconnectFor),
-    giveUpAfter: giveUpAfter === undefined ? undefined : secondsOf('--give-up-after', giveUpAfter),
-  };
+async function joinOptionsOf({ connect, key, dataRoot, reconnectFor, giveUpAfter }: Settings<typeof JOIN>) {
+  // A worker uses its folders whenever it joins; they may have been renamed by then.
+  const dataRoots = dataRoot.map(checkedRoot);
+  return { places: await placesOf(connect, key), dataRoots, reconnectFor, giveUpAfter };
 }
 
 /** The addresses of `--connect`, with their keys. UserError for one that is none, or for another number of keys. */
@@ -83,9 +74,6 @@ function checkedConnect(connect: string): string {
   return connect;
 }
 
-/** The value of a flag. UserError if it is no number of seconds. */
-export const secondsOf = (flag: string, value: number) => validated(seconds(), value, flag);
-
 /** A folder as an absolute path, or a prefix of addresses. UserError for a value that is neither. */
 function checkedRoot(root: string): string {
   if (isRemote(root)) return parsePrefix(root);
@@ -95,22 +83,23 @@ function checkedRoot(root: string): string {
   return resolve(root);
 }
 
-export const worker: Command = {
+export const worker = defineCommand({
   command: 'worker',
   describe: 'join a coordinator and compute for it on one core or GPU',
-  builder: {
-    ...joinFlags,
-    ...flagsFor('worker'),
-    http: textFlag('HOST:PORT of this worker’s own metrics (the coordinator has those of all workers)', {
-      defaultDescription: 'none',
+  options: {
+    ...JOIN,
+    ...COMPUTING,
+    http: option(text(), {
+      help: 'HOST:PORT of this worker’s own metrics (the coordinator has those of all workers)',
+      defaultText: 'none',
     }),
-    name: textFlag('name in logs, events and metrics', { default: '', defaultDescription: 'none' }),
+    name: option(text(), { help: 'name in logs, events and metrics', fast: '', defaultText: 'none' }),
   },
   examples: [
     ['worker --connect tcp://HOST:5555', 'one core'],
     ['worker --connect tcp://HOST:5555 --key alice.key', 'with a key of dpmesh keygen'],
   ],
-  async handler(values: JoinValues & { http?: string; name: string }) {
+  async handler(values) {
     const { backendOf } = await import('../worker/host/plan.ts');
     const { name, http: address, backend, requireGpu } = values;
     const follows = backend === 'auto' && !requireGpu;
@@ -121,31 +110,26 @@ export const worker: Command = {
     const port = http && { ...http, version: dpmeshVersion() };
     await serve({ ...options, name, quiet: false, http: port }, COMPUTATION);
   },
-};
+});
 
-export const launch: Command = {
+export const launch = defineCommand({
   command: 'launch',
   describe: 'start workers on the GPUs or cores of this host, and keep them running',
-  builder: {
-    ...flagsFor('launch'),
-    gpus: { ...flagsFor('launch').gpus, defaultDescription: 'all; none with --cpus' },
-    cpus: numberFlag('number of workers without a GPU, on one core each', { default: 0 }),
-    'dry-run': switchFlag('only print which worker would be on which device'),
-    ...joinFlags,
-    'give-up-after': {
-      ...joinFlags['give-up-after'],
-      defaultDescription: 'never: wait for the coordinator',
-    },
+  options: {
+    gpus: { ...gpus, defaultText: 'all; none with --cpus' },
+    perGpu,
+    ...COMPUTING,
+    cpus: option(integer(0, 1024), { help: 'number of workers without a GPU, on one core each', fast: 0 }),
+    dryRun: option(yesOrNo(), { help: 'only print which worker would be on which device', fast: false }),
+    ...JOIN,
+    giveUpAfter: { ...JOIN.giveUpAfter, defaultText: 'never: wait for the coordinator' },
   },
   examples: [
     ['launch --gpus all --connect tcp://HOST:5555', 'one worker for each GPU'],
     ['launch --cpus 8 --connect tcp://HOST:5555', 'eight, on one core each'],
     ['launch --gpus 0,1 --per-gpu 2 --connect tcp://HOST:5555', 'two on each of two GPUs'],
   ],
-  async handler(
-    values: JoinValues &
-      Pick<Required<RunValues>, 'perGpu'> & { gpus?: string; cpus: number; dryRun: boolean },
-  ) {
+  async handler(values) {
     const shared = await joinOptionsOf(values);
     const { backendFor, workersFor } = await import('../worker/host/plan.ts');
     const specs = await workersFor(values);
@@ -160,18 +144,18 @@ export const launch: Command = {
     const options = { ...shared, ...backend, follows, giveUpAfter: shared.giveUpAfter ?? null };
     process.exitCode = await launch(specs, options, onSignal);
   },
-};
+});
 
 /** Writes the keys and prints where each file belongs, but never a secret. */
 export const keygen = defineCommand({
   command: 'keygen <folder>',
   describe: 'create a folder of keys for a coordinator and its workers, or add workers to it',
-  builder: {
-    workers: textFlag('comma-separated names of workers; more can be added later', {
-      default: 'worker',
-      isList: true,
+  options: {
+    workers: option(list(), {
+      help: 'comma-separated names of workers; more can be added later',
+      fast: 'worker',
     }),
-    json: switchFlag('print one JSON object instead of text'),
+    json: JSON_OUTPUT,
   },
   examples: [
     ['keygen keys --workers alice,bob', 'keys/server.key, alice.key, bob.key, allowed'],
@@ -182,11 +166,11 @@ export const keygen = defineCommand({
     const { makeKeyFolder, makeKeys } = await import('../proto/keys.ts');
     const { lockDirectory } = await import('../run/run-lock.ts');
     const names = workers.split(',').map((name) => name.trim());
-    assertLocal('the folder', String(folder));
-    makeKeyFolder(String(folder), names);
+    assertLocal('the folder', folder);
+    makeKeyFolder(folder, names);
     // Two processes at a time could lose lines of the list.
-    const release = await lockDirectory(String(folder), 'dpmesh keygen');
-    const keys = makeKeys(String(folder), names);
+    const release = await lockDirectory(folder, 'dpmesh keygen');
+    const keys = makeKeys(folder, names);
     release();
     if (json) return void console.log(JSON.stringify(keys));
     console.log(`${keys.server.file}: key of the coordinator${keys.server.made ? '' : ', unchanged'}`);
@@ -201,20 +185,30 @@ export const keygen = defineCommand({
 export const relay = defineCommand({
   command: 'relay',
   describe: 'stand for many workers at a coordinator: one on each host or rack',
-  builder: {
-    connect: {
-      ...joinFlags.connect,
-      describe: joinFlags.connect.describe.replace('a relay', 'another relay'),
-    },
-    bind: textFlag('address for workers, tcp://HOST:PORT, * for any', { default: 'tcp://127.0.0.1:5556' }),
-    key: joinFlags.key,
-    keys: textFlag('folder of keys for its workers, made by dpmesh keygen', { defaultDescription: 'none' }),
-    insecure: switchFlag('bind to other machines without keys: anyone who can reach the port can join'),
-    name: textFlag('name in logs, events and metrics', { default: 'relay' }),
-    'reconnect-for': numberFlag('seconds without contact with the coordinator after which the relay exits', {
-      default: 600,
+  options: {
+    connect: { ...JOIN.connect, help: JOIN.connect.help.replace('a relay', 'another relay') },
+    bind: option(text(), {
+      help: 'address for workers, tcp://HOST:PORT, * for any',
+      fast: 'tcp://127.0.0.1:5556',
     }),
-    'heartbeat-timeout': numberFlag('seconds of silence after which a worker is given up', { default: 5 }),
+    key: JOIN.key,
+    keys: option(text(), {
+      help: 'folder of keys for its workers, made by dpmesh keygen',
+      defaultText: 'none',
+    }),
+    insecure: option(yesOrNo(), {
+      help: 'bind to other machines without keys: anyone who can reach the port can join',
+      fast: false,
+    }),
+    name: option(text(), { help: 'name in logs, events and metrics', fast: 'relay' }),
+    reconnectFor: option(seconds(), {
+      help: 'seconds without contact with the coordinator after which the relay exits',
+      fast: 600,
+    }),
+    heartbeatTimeout: option(seconds(), {
+      help: 'seconds of silence after which a worker is given up',
+      fast: 5,
+    }),
   },
   examples: [
     ["relay --connect tcp://HOST:5555 --bind 'tcp://*:5556' --key rack1.key --keys rack1", 'for a rack'],
@@ -232,8 +226,8 @@ export const relay = defineCommand({
     const places = await placesOf(connect, key);
     const started = await startRelay({
       ...{ tasks, places, name, log },
-      reconnectFor: 1000 * secondsOf('--reconnect-for', reconnectFor),
-      heartbeatTimeout: 1000 * secondsOf('--heartbeat-timeout', heartbeatTimeout),
+      reconnectFor: 1000 * reconnectFor,
+      heartbeatTimeout: 1000 * heartbeatTimeout,
       bind: checkedBind(bind, { keys, insecure }, (line) => log(`warning: ${line}`)),
       authenticator:
         keys === undefined

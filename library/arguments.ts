@@ -21,6 +21,9 @@ const KINDS = {
 };
 type Kind = keyof typeof KINDS;
 
+/** Options of a function that may take long. */
+export const HOOKS = { signal: 'signal', log: 'function', status: 'function' } as const;
+
 /** Names and kinds of options; a list of kinds allows each of them. */
 export type OptionKinds<Options> = Record<keyof Options & string, Kind | readonly Kind[]>;
 

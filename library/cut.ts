@@ -6,10 +6,12 @@ import { LABELS } from '../data/row-parts.ts';
 import type { NextSplit } from '../model/hierarchy/dendrogram.ts';
 import { cutOf, type JoinedCluster, type RunCut } from '../passes/cut.ts';
 import { createLabelTable, labelFormatOf, NUMBERED, rowNames } from '../run/label-file.ts';
+import { kindsOf, settingsOf } from '../run/option.ts';
 import { readFinishedRun } from '../run/run-file.ts';
 import { openRows, type RunFiles } from '../run/run-files.ts';
 import { assertNotOfRun } from '../run/run-path.ts';
 import { assertOptions, assertWritable, fixedPaths } from './arguments.ts';
+import { CUT } from './command-options.ts';
 import { createSink, sameFile, withArrays } from './result.ts';
 
 /** Options of `cut`. */
@@ -49,9 +51,8 @@ export interface Cut {
  *   `out` exists and `force` is not set
  */
 export async function cut(options: CutOptions): Promise<Cut> {
-  const kinds = { run: 'string', clusters: 'number', out: 'output', force: 'boolean' } as const;
-  assertOptions('cut', options, kinds, ['run', 'clusters']);
-  const { run, clusters, out, force = false } = options;
+  assertOptions('cut', options, kindsOf(CUT), ['run', 'clusters']);
+  const { run, clusters, out, force } = settingsOf(CUT, options);
   assertNotOfRun(run, { '--out': out });
   assertWritable({ '--out': out }, force);
   const format = out === undefined ? null : labelFormatOf(out);

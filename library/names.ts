@@ -13,6 +13,7 @@ import { type Endpoint, endpointAt } from '../passes/naming.ts';
 import { renameIn, rewriteNames } from '../passes/rename.ts';
 import { droppedRows, setWords, wordsOf } from '../passes/words.ts';
 import { identityOf } from '../run/base-run.ts';
+import { kindsOf } from '../run/option.ts';
 import { READ_FILES } from '../run/read-files.ts';
 import { KEPT_ROWS } from '../run/row-files.ts';
 import { type RunFile, readFinishedRun } from '../run/run-file.ts';
@@ -20,7 +21,8 @@ import { readSavedTree } from '../run/saved-tree.ts';
 import { shownProblem } from '../run/shown-files.ts';
 import { readStream, SAMPLE } from '../run/stream-files.ts';
 import { tableOfTexts } from '../tasks/terms/compute.ts';
-import { assertOptions, fixedPaths } from './arguments.ts';
+import { assertOptions, fixedPaths, HOOKS } from './arguments.ts';
+import { NAME, RENAME, WORDS } from './command-options.ts';
 import { reportOf } from './result.ts';
 import { AbortError } from './run.ts';
 
@@ -53,9 +55,7 @@ export interface Renamed {
  * @throws {UserError} (rejection) if the run is not finished or in use, has no such cluster, or if the name is empty, too long, or another's
  */
 export async function renameCluster(options: RenameOptions): Promise<Renamed> {
-  assertOptions('renameCluster', options, { run: 'string', cluster: 'number', name: 'string' }, [
-    ...(['run', 'cluster', 'name'] as const),
-  ]);
+  assertOptions('renameCluster', options, kindsOf(RENAME), ['run', 'cluster', 'name']);
   const { cluster: label, name: given } = options;
   const paths = fixedPaths();
   const run = paths.fix(options.run);
@@ -91,13 +91,7 @@ export interface NameOptions {
  * @throws {UserError} (rejection) if the run is not finished or in use, or the address is none
  */
 export async function nameClusters(options: NameOptions): Promise<NamedClusters> {
-  const kinds = {
-    run: 'string',
-    nameWith: 'string',
-    nameModel: 'string',
-    status: 'function',
-    signal: 'signal',
-  } as const;
+  const kinds = { ...kindsOf(NAME), status: HOOKS.status, signal: HOOKS.signal };
   assertOptions('nameClusters', options, kinds, ['run', 'nameWith', 'nameModel']);
   const { nameWith, nameModel, status, signal } = options;
   const endpoint = endpointOf(nameWith, nameModel);
@@ -176,8 +170,8 @@ export interface AddedWords {
  * @throws {AbortError} (rejection) if `signal` is aborted
  */
 export async function addWords(options: WordsOptions): Promise<AddedWords> {
-  const kinds = { run: 'string', text: 'string', texts: 'string', data: 'string' } as const;
-  assertOptions('addWords', options, { ...kinds, status: 'function', signal: 'signal' }, ['run']);
+  const kinds = { ...kindsOf(WORDS), status: HOOKS.status, signal: HOOKS.signal };
+  assertOptions('addWords', options, kinds, ['run']);
   const { text = null } = options;
   if (text === null && options.texts === undefined)
     throw new UserError('words need texts: name their column with --text, or their file with --texts');

@@ -3,11 +3,13 @@ import { UserError } from '../base/user-error.ts';
 import { linesOf } from '../run/event-log.ts';
 import { eventIn, type TimedEvent } from '../run/events.ts';
 import { notFinished, placeOf } from '../run/finished-run.ts';
+import { kindsOf } from '../run/option.ts';
 import { readSavedMixture } from '../run/row-files.ts';
 import { isSameRun, readRunFile } from '../run/run-file.ts';
 import { hasLabels, runFiles } from '../run/run-files.ts';
 import { eventsIn } from '../run/run-path.ts';
 import { assertOptions, fixedPaths } from './arguments.ts';
+import { DRAW } from './command-options.ts';
 import type { LabelData } from './inputs.ts';
 import { labelsOf } from './inputs.ts';
 import { type RunResult, reportOf, resultOf } from './result.ts';
@@ -125,7 +127,7 @@ export async function openRun(directory: string): Promise<SavedRun> {
       return { k, dim, weights, means, covariances, counts };
     },
     async draw(options = {}) {
-      assertOptions('draw', options, { out: 'output', labels: 'any' });
+      assertOptions('draw', options, kindsOf(DRAW));
       const [out, given] = [paths.fix(options.out), paths.fixInput(options.labels)];
       return paths.naming(async () => {
         assertSame();

@@ -12,11 +12,13 @@ import { type LabelledPiece, openPredictor, type PredictInput, type Predictor } 
 import { ofOneRun } from '../run/finished-run.ts';
 import { createLabelTable, labelFormatOf } from '../run/label-file.ts';
 import { nameOfRows } from '../run/label-table.ts';
+import { kindsOf, settingsOf } from '../run/option.ts';
 import { imageLines } from '../run/row-files.ts';
 import { assertNotOfRun } from '../run/run-path.ts';
 import { CLUSTERS, readClusterNames } from '../run/saved-clusters.ts';
 import { readTrainedModel, type TrainedModel } from '../run/trained-model.ts';
-import { assertOptions, assertWritable, fixedPaths, type OptionKinds } from './arguments.ts';
+import { assertOptions, assertWritable, fixedPaths, HOOKS, type OptionKinds } from './arguments.ts';
+import { PREDICT } from './command-options.ts';
 import type { Data } from './inputs.ts';
 import { sourceOf } from './inputs.ts';
 import { predictedColumns } from './predicted-columns.ts';
@@ -90,20 +92,7 @@ export interface Prediction {
   readonly map: Float32Array | null;
 }
 
-const KINDS: OptionKinds<PredictOptions> = {
-  run: 'string',
-  data: 'any',
-  skipBad: 'boolean',
-  out: 'output',
-  soft: ['boolean', 'output'],
-  map: 'boolean',
-  images: 'output',
-  clusters: 'number',
-  force: 'boolean',
-  signal: 'signal',
-  log: 'function',
-  status: 'function',
-};
+const KINDS: OptionKinds<PredictOptions> = { ...kindsOf(PREDICT), map: 'boolean', ...HOOKS };
 
 /**
  * Labels rows with the model of a finished run. For the run's own data, the labels are those of the run, or, with
@@ -115,8 +104,8 @@ const KINDS: OptionKinds<PredictOptions> = {
  */
 export async function predict(options: PredictOptions): Promise<Prediction> {
   assertOptions('predict', options, KINDS, ['run', 'data']);
-  const { run, data, skipBad = false, out, soft = false, images, clusters } = options;
-  const { map = false, force = false, log = () => {}, status, signal } = options;
+  const { run, skipBad, out, soft = false, images, clusters, force } = settingsOf(PREDICT, options);
+  const { data, map = false, log = () => {}, status, signal } = options;
   const softOut = typeof soft === 'string' ? soft : undefined;
   const outputs = { '--out': out, '--soft': softOut, '--images': images };
   const paths = fixedPaths();

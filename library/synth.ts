@@ -3,7 +3,9 @@ import { assertDistinctFiles } from '../base/files.ts';
 import { UserError } from '../base/user-error.ts';
 import { synthesize } from '../data/synth.ts';
 import { isSeed, SEED_RANGE } from '../model/random.ts';
-import { assertOptions, assertWritable, fixedPaths, type OptionKinds, seedText } from './arguments.ts';
+import { kindsOf } from '../run/option.ts';
+import { assertOptions, assertWritable, fixedPaths, HOOKS, type OptionKinds, seedText } from './arguments.ts';
+import { SYNTH } from './command-options.ts';
 import type { Rows } from './inputs.ts';
 import { temporaryFolder } from './inputs.ts';
 import { npyReader, withArrays } from './result.ts';
@@ -70,15 +72,9 @@ export interface Synthetic {
 }
 
 const KINDS: OptionKinds<SynthOptions> = {
-  clusters: 'number',
-  points: 'number',
-  dim: 'number',
-  seed: ['number', 'string', 'bigint'],
-  out: 'output',
-  labels: 'output',
-  force: 'boolean',
+  ...kindsOf(SYNTH),
   onProgress: 'function',
-  signal: 'signal',
+  signal: HOOKS.signal,
 };
 /** Numbers that are kept in memory at the most: 2 GiB. */
 const MAX_IN_MEMORY = 2 ** 29;

@@ -10,12 +10,20 @@ import type { HttpOptions } from '../page/port.ts';
 import type { Endpoint } from '../passes/naming.ts';
 import { encoderFile, foreignTo, newestCheckpoint, readCheckpoint } from '../run/checkpoints.ts';
 import { type OptionValues, type RunConfig, resolveConfig } from '../run/config.ts';
-import { type Option, settingsOf } from '../run/option.ts';
+import { kindsOf, settingsOf } from '../run/option.ts';
 import { options as modelOptions } from '../run/options.ts';
 import { type RunFile, readRunFile, type UpdateRequest } from '../run/run-file.ts';
 import { hasLabels, runFiles } from '../run/run-files.ts';
-import { RUN_OPTIONS, runOptions } from '../run/session-options.ts';
-import { assertOptions, type FixedPaths, fixedPaths, type OptionKinds, seedText } from './arguments.ts';
+import { RUN_OPTIONS } from '../run/session-options.ts';
+import {
+  assertOptions,
+  type FixedPaths,
+  fixedPaths,
+  HOOKS,
+  type OptionKinds,
+  seedText,
+} from './arguments.ts';
+import { RESUME } from './command-options.ts';
 import { assertNotInMemory, type InputPaths, withFiles } from './inputs.ts';
 import { DEFAULT_HTTP, type ResumeOptions, type RunOptions, type TrainOptions } from './options.ts';
 import { type RunResult, reportOf, resultOf } from './result.ts';
@@ -26,22 +34,9 @@ import { remoteWorkers, starting } from './workers.ts';
 
 /** What a program may pass as each of `RunOptions`. */
 export const RUN_OPTION_KINDS = {
-  ...Object.fromEntries(
-    runOptions
-      .filter(([, { isForTerminals }]) => !isForTerminals)
-      .map(([name, { type, types }]) => [name, types.ts.startsWith('boolean |') ? ['boolean', type] : type]),
-  ),
-  out: 'output',
-  signal: 'signal',
-  log: 'function',
-  status: 'function',
-} as OptionKinds<RunOptions>;
-
-/** What a program may pass as each option of such a table. */
-export const kindsOf = <const Table extends Readonly<Record<string, Option>>>(table: Table) =>
-  Object.fromEntries(
-    Object.entries(table).map(([name, { type, types }]) => [name, types.ts.includes('null') ? 'any' : type]),
-  ) as Record<keyof Table & string, 'any' | Option['type']>;
+  ...kindsOf(RUN_OPTIONS),
+  ...HOOKS,
+} satisfies OptionKinds<RunOptions>;
 
 const TRAIN_KINDS = {
   // Their values are checked with the config.
@@ -81,10 +76,7 @@ function modelValues(options: TrainOptions): OptionValues {
 
 const RESUME_KINDS: OptionKinds<ResumeOptions> = {
   run: 'string',
-  from: 'string',
-  data: 'any',
-  labels: 'any',
-  maxEpochs: 'number',
+  ...kindsOf(RESUME),
   finish: 'boolean',
   ...RUN_OPTION_KINDS,
 };

@@ -5,26 +5,19 @@ import { withoutEnd } from '../base/text.ts';
 import { UserError } from '../base/user-error.ts';
 import { hasKeptTexts, identityOf } from '../run/base-run.ts';
 import { type OptionValues, type RunConfig, resolveConfig } from '../run/config.ts';
-import { settingsOf, storedOf } from '../run/option.ts';
+import { kindsOf, settingsOf, storedOf } from '../run/option.ts';
 import { UPDATE_OPTIONS } from '../run/options.ts';
 import { readFinishedRun } from '../run/run-file.ts';
 import { assertOptions, fixedPaths, type OptionKinds } from './arguments.ts';
+import { NEW_ROWS } from './command-options.ts';
 import { type InputPaths, withFiles } from './inputs.ts';
 import type { RunOptions, UpdateOptions } from './options.ts';
 import { AbortError, createRun, type Run } from './run.ts';
-import {
-  assertCompatible,
-  backendOf,
-  kindsOf,
-  RUN_OPTION_KINDS,
-  runSession,
-  withFixedPaths,
-} from './train.ts';
+import { assertCompatible, backendOf, RUN_OPTION_KINDS, runSession, withFixedPaths } from './train.ts';
 
 const UPDATE_KINDS: OptionKinds<UpdateOptions> = {
   run: 'string',
-  data: 'any',
-  labels: 'any',
+  ...kindsOf(NEW_ROWS),
   ...kindsOf(UPDATE_OPTIONS),
   ...RUN_OPTION_KINDS,
 };

@@ -56,10 +56,8 @@ const FULLY_COUNTED = 10_000;
 
 export type RunCut = ReturnType<typeof cutOf>;
 
-/** The cut of a finished run of `k` clusters and `rows` rows at so many clusters. UserError where there is none. */
+/** The cut of a finished run of `k` clusters and `rows` rows at so many clusters, from 1 on. UserError where there is none. */
 export function cutOf({ files, k: found, rows, ids, coarsening }: RunToCut, clusters: number) {
-  if (!(Number.isInteger(clusters) && clusters >= 1))
-    throw new UserError(`--clusters ${clusters} must be a whole number, at least 1`);
   const { run } = files;
   const tree = readSavedTree(files);
   if (!tree)

@@ -3,15 +3,22 @@ import { isSeed, SEED_RANGE } from '../model/random.ts';
 
 /** What values of options there are: numbers, words, lists and the like, each with its check and its type in programs. Which option has which, options.ts says. */
 
+/** What a program may pass, as far as that is checked at once. */
+export type Kind = 'boolean' | 'number' | 'bigint' | 'string' | 'output' | 'function' | 'signal' | 'any';
+
 /** What options accept: the values themselves, in words, and as types of programs. */
 export interface Domain<T> {
   /** The type of the flag's argument. */
   type: 'number' | 'string' | 'boolean';
+  /** What the value of a program is, where that is not the type: several, or the path of what is written. `any`: `read` tells. */
+  kind?: Kind | readonly Kind[];
   /** The values in words, to complete "must be …". */
   limit: string;
   choices?: readonly string[];
   /** The flag's argument is a list with commas between. */
   isList?: boolean;
+  /** The flag may be given several times, and takes several words. */
+  isArray?: boolean;
   /** Null is accepted too, and means that there is none. */
   isNullable?: boolean;
   /** What a program may pass, in TypeScript and in Python. */
@@ -44,7 +51,36 @@ function textOrNumber<T>(...[limit, types, read]: Parameters<typeof textual<T>>)
   };
 }
 
-export const text = (): Domain<string> => textual('a string', { ts: 'string', py: 'str' }, (value) => value);
+/** `kind`: what a program may pass in its place. */
+export const text = (kind?: Domain<string>['kind']): Domain<string> => ({
+  ...textual('a string', { ts: 'string', py: 'str' }, (value) => value),
+  kind,
+});
+
+/** The path of what is written. */
+export const output = () => text('output');
+
+/** The same; of a program also whether it is to be kept in memory. */
+export const outputOrNot = (): Domain<string | boolean> => ({
+  ...address(),
+  kind: ['boolean', 'output'],
+  limit: 'a string',
+});
+
+/** Rows, or a label for each: a path, or of a program also arrays, which are looked at where they are read. */
+export const input = (): Domain<string> => ({ ...text('any'), read: (value) => value as string });
+
+/** Several of them, each a word. */
+export const texts = (): Domain<readonly string[]> => ({
+  type: 'string',
+  limit: 'strings',
+  isArray: true,
+  types: { ts: 'readonly string[]', py: 'Sequence[str]' },
+  read: (value) => (Array.isArray(value) ? value.map(String) : undefined),
+});
+
+/** Text with elements that commas separate, which stays as it is. */
+export const list = (): Domain<string> => ({ ...text(), isList: true });
 
 export const yesOrNo = (): Domain<boolean> => ({
   type: 'boolean',
@@ -68,6 +104,8 @@ function number(limit: string, py: string, isIn: (value: number) => boolean): Do
     read: (value) => (typeof value === 'number' && Number.isFinite(value) && isIn(value) ? value : undefined),
   };
 }
+/** Any number: whether it fits is seen elsewhere, as by what a run has. */
+export const anyNumber = () => number('a number', 'float', () => true);
 export const above = (least: number) => number(`above ${least}`, 'float', (n) => n > least);
 export const atLeast = (least: number) => number(`at least ${least}`, 'float', (n) => n >= least);
 export const between = (low: number, high: number) =>
@@ -180,6 +218,7 @@ export function columnNames(): Domain<string[]> {
 export const address = (): Domain<string | boolean> => ({
   type: 'string',
   limit: 'HOST:PORT',
+  kind: ['boolean', 'string'],
   types: { ts: 'boolean | string', py: 'bool | str' },
   read: (value) => (typeof value === 'boolean' || typeof value === 'string' ? value : undefined),
 });
@@ -187,6 +226,7 @@ export const address = (): Domain<string | boolean> => ({
 export const nullable = <T>(domain: Domain<T>): Domain<T | null> => ({
   ...domain,
   isNullable: true,
+  kind: 'any',
   types: { ...domain.types, ts: `${domain.types.ts} | null` },
 });
 

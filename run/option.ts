@@ -1,6 +1,6 @@
 import { kebabCase, oneLine } from '../base/text.ts';
 import { UserError } from '../base/user-error.ts';
-import { type Domain, isWord, limitFor, nullable } from './domains.ts';
+import { type Domain, isWord, type Kind, limitFor, nullable } from './domains.ts';
 
 /**
  * One option, whatever has it: a run, an update, a command. Each is an entry of one table, in the file of what it is for; from the tables follow the
@@ -8,8 +8,8 @@ import { type Domain, isWord, limitFor, nullable } from './domains.ts';
  * the lists of docs/, and what run.json has. Nothing here knows which options there are.
  */
 
-/** The commands that have options of a run. */
-export type RunCommand = 'train' | 'update' | 'coordinator' | 'resume' | 'finish' | 'worker' | 'launch';
+/** The commands that have a session of a run. */
+export type RunCommand = 'train' | 'update' | 'coordinator' | 'resume' | 'finish';
 
 export interface Description<T> {
   /** What it is for, with other options as flags; the library and Python show them by their names there. */
@@ -23,8 +23,12 @@ export interface Description<T> {
   defaultText?: string;
   /** Another name of the flag. */
   alias?: string;
-  /** The commands that have it, of those for which a table is too many. */
+  /** Of a session: the commands that have it. */
   commands?: readonly RunCommand[];
+  /** The flag has to be given; of programs their types say it. */
+  isRequired?: boolean;
+  /** The flag is not shown: there is a word for it, or a better one. */
+  isHidden?: boolean;
   /** It is for terminals: no option of programs. */
   isForTerminals?: boolean;
   /** The default in programs, if it differs. */
@@ -35,7 +39,7 @@ export interface Description<T> {
   stored?: string;
 }
 
-export type Option = Domain<unknown> & Description<unknown> & { group: string };
+export type Option = Domain<unknown> & Description<unknown> & { group?: string };
 export type Options = Readonly<Record<string, Option>>;
 
 export const option = <T, const About extends Description<NoInfer<T>>>(domain: Domain<T>, about: About) => ({
@@ -58,7 +62,9 @@ export type ValuesOf<Table extends Record<string, { read(value: unknown): unknow
 
 /** The same with the defaults of those that are not given; undefined without one. */
 export type Settings<Of extends Record<string, { read(value: unknown): unknown }>> = {
-  [Name in keyof Of]: ValuesOf<Of>[Name] | (Of[Name] extends { fast: unknown } ? never : undefined);
+  [Name in keyof Of]:
+    | ValuesOf<Of>[Name]
+    | (Of[Name] extends { fast: unknown } | { isRequired: true } ? never : undefined);
 };
 
 /** What these options are, by their defaults where they are not given. UserError for a value that is not accepted. */
@@ -88,6 +94,16 @@ export const storedOf = <const Of extends Options>(table: Of, values: Settings<O
       return stored && (fast === undefined || value !== fast) ? [[stored, value ?? null]] : [];
     }),
   ) as Stored<Of>;
+
+/** What a program may pass as each of these options, but for those of terminals. */
+export const kindsOf = <const Of extends Options>(table: Of) =>
+  Object.fromEntries(
+    Object.entries(table).flatMap(([name, { isForTerminals, kind, type }]) =>
+      isForTerminals ? [] : [[name, kind ?? type]],
+    ),
+  ) as {
+    [Name in keyof Of as Of[Name] extends { isForTerminals: true } ? never : Name]: Kind | readonly Kind[];
+  };
 
 /** The value as a run has it. UserError, which calls the option `name`, where it accepts no such value. */
 export function validated<T>(option: Domain<T>, value: unknown, name: string): T {

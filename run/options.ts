@@ -260,7 +260,7 @@ export const OPTIONS = {
 };
 
 export type OptionName = keyof typeof OPTIONS;
-export const options = Object.entries(OPTIONS) as [OptionName, Option][];
+export const options = Object.entries(OPTIONS) as [OptionName, Option & { group: string }][];
 
 /** What `update` has beside the options of a session. */
 export const UPDATE_OPTIONS = {

@@ -1,5 +1,5 @@
 import { BACKENDS } from '../base/identity.ts';
-import { address, fromCores, integer, oneOf, seconds, text, yesOrNo } from './domains.ts';
+import { address, fromCores, integer, list, oneOf, output, seconds, text, yesOrNo } from './domains.ts';
 import { type Option, of, option, type RunCommand, type Settings } from './option.ts';
 
 /** The options of a session of a run: how it is computed, shown and saved. */
@@ -25,39 +25,36 @@ export const RUN_OPTIONS = {
       help: 'number of worker processes, −1: one per core, −2: all cores but one; does not affect the result',
       defaultText: 'one per core, at most --shards',
     }),
-    gpus: option(
-      { ...text(), isList: true },
-      {
-        commands: [...LOCAL, 'launch'],
-        help: 'start workers on these GPUs: all, none, or numbers as in nvidia-smi (0,2)',
-        defaultText: 'none',
-      },
-    ),
+    gpus: option(list(), {
+      commands: LOCAL,
+      help: 'start workers on these GPUs: all, none, or numbers as in nvidia-smi (0,2)',
+      defaultText: 'none',
+    }),
     perGpu: option(integer(1, 64), {
-      commands: [...LOCAL, 'launch'],
+      commands: LOCAL,
       help: 'number of workers on each GPU',
       fast: 1,
     }),
   }),
   ...of('Backend', {
     backend: option(oneOf('auto', ...BACKENDS), {
-      commands: [...LOCAL, 'worker', 'launch'],
+      commands: LOCAL,
       help: 'compute backend; auto: CUDA or else TensorFlow on the CPU if set up (dpmesh setup), otherwise wasm',
       fast: 'auto',
     }),
     requireGpu: option(yesOrNo(), {
-      commands: [...LOCAL, 'worker', 'launch'],
+      commands: LOCAL,
       help: 'end with an error (exit code 2) instead of computing without a GPU',
       fast: false,
     }),
     gpu: option(integer(0), {
-      commands: [...LOCAL, 'worker', 'launch'],
+      commands: LOCAL,
       help: 'index of the adapter for webgpu, from 0 (dpmesh doctor lists adapters)',
       fast: 0,
     }),
   }),
   ...of('Run', {
-    out: option(text(), {
+    out: option(output(), {
       commands: ALL,
       help: 'run directory',
       defaultText: 'runs/<data>',

@@ -1,7 +1,9 @@
 import { assertSecret, isLoopback, parseBindAddress, urlOf } from '../base/address.ts';
 import { connectionLimit, listen, listenError } from '../base/http.ts';
 import { UserError } from '../base/user-error.ts';
-import { assertOptions, fixedPaths, type OptionKinds } from '../library/arguments.ts';
+import { assertOptions, fixedPaths, HOOKS, type OptionKinds } from '../library/arguments.ts';
+import { SERVE } from '../library/command-options.ts';
+import { kindsOf } from '../run/option.ts';
 import { createApp } from './app.ts';
 import { createMetrics } from './metrics.ts';
 import { openModels } from './models.ts';
@@ -41,9 +43,7 @@ export interface ModelServer {
 
 const DEFAULT_ADDRESS = '127.0.0.1:8080';
 
-const KINDS: OptionKinds<ServeOptions> = {
-  ...{ runs: 'any', http: 'string', httpToken: 'string', watch: 'boolean', log: 'function' },
-};
+const KINDS: OptionKinds<ServeOptions> = { runs: 'any', ...kindsOf(SERVE), log: HOOKS.log };
 
 /** Connections at once: those without a request cost next to nothing. */
 const MOST_CONNECTIONS = 4096;

@@ -22,6 +22,7 @@ import {
   type ParquetValues,
   parquetFile,
 } from '../../run/label-table.ts';
+import { kindsOf } from '../../run/option.ts';
 import { type RowSlice, rowSlices } from '../../run/row-files.ts';
 import { type RunFile, readFinishedRun } from '../../run/run-file.ts';
 import type { RunFiles } from '../../run/run-files.ts';
@@ -31,6 +32,7 @@ import { readSavedTree } from '../../run/saved-tree.ts';
 import { shownProblem } from '../../run/shown-files.ts';
 import { readTrainedModel } from '../../run/trained-model.ts';
 import { assertOptions, assertWritable, fixedPaths } from '../arguments.ts';
+import { EXPORT } from '../command-options.ts';
 
 /** The map of a finished run with its names, for programs that draw maps: Embedding Atlas and DataMapPlot. */
 
@@ -71,7 +73,7 @@ export interface ExportedMap {
  * @throws {UserError} (rejection) if the run is not finished or has no map, as those of earlier versions, or a file exists and `force` is not set
  */
 export async function exportMap(options: ExportMapOptions): Promise<ExportedMap> {
-  const kinds = { run: 'string', atlas: 'output', datamapplot: 'output', force: 'boolean' } as const;
+  const { onnx: _, ...kinds } = kindsOf(EXPORT);
   assertOptions('exportMap', options, kinds, ['run']);
   const { run, atlas, datamapplot, force = false } = options;
   const paths = fixedPaths();

@@ -1,9 +1,11 @@
 import { createAtomicFile } from '../../base/files.ts';
 import { dpmeshVersion } from '../../base/package.ts';
 import { onnxModel } from '../../passes/onnx-model.ts';
+import { kindsOf } from '../../run/option.ts';
 import { assertNotOfRun } from '../../run/run-path.ts';
 import { columnsOf, readTrainedModel } from '../../run/trained-model.ts';
 import { assertOptions, assertWritable, fixedPaths } from '../arguments.ts';
+import { EXPORT } from '../command-options.ts';
 
 /** Options of `exportModel`. */
 export interface ExportOptions {
@@ -33,7 +35,7 @@ export interface ExportedModel {
  *   the file exists and `force` is not set
  */
 export async function exportModel(options: ExportOptions): Promise<ExportedModel> {
-  const kinds = { run: 'string', onnx: 'output', force: 'boolean' } as const;
+  const { atlas: _, datamapplot: __, ...kinds } = kindsOf(EXPORT);
   assertOptions('exportModel', options, kinds, ['run', 'onnx']);
   const { run, onnx, force = false } = options;
   const paths = fixedPaths();

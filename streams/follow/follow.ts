@@ -10,17 +10,16 @@ import { openSource } from '../../data/open.ts';
 import { isRemote, Unreachable } from '../../data/remote/address.ts';
 import { rowsAt } from '../../data/remote/read-ahead.ts';
 import { headerTest } from '../../data/tables/open-table.ts';
-import { assertOptions, fixedPaths, type OptionKinds } from '../../library/arguments.ts';
-import type { RunOptions, UpdateOptions } from '../../library/options.ts';
+import { assertOptions, fixedPaths, HOOKS, type OptionKinds } from '../../library/arguments.ts';
+import type { UpdateOptions } from '../../library/options.ts';
 import { predict } from '../../library/predict.ts';
-import { kindsOf, RUN_OPTION_KINDS } from '../../library/train.ts';
 import { update } from '../../library/update.ts';
 import { concat } from '../../model/arrays.ts';
 import { alarmsOf } from '../../model/stream/drift.ts';
 import type { Lineage } from '../../model/stream/findings.ts';
 import { weightAfter } from '../../model/stream/stream.ts';
 import { hasKeptTexts } from '../../run/base-run.ts';
-import { settingsOf } from '../../run/option.ts';
+import { kindsOf, settingsOf } from '../../run/option.ts';
 import { openForModel, tableForModel } from '../../run/rows-for-model.ts';
 import { readRunFile } from '../../run/run-file.ts';
 import { readRunLabels } from '../../run/run-files.ts';
@@ -31,20 +30,15 @@ import { createTopicLines, isTopic, openTopic, type Topic } from './kafka.ts';
 import { createLines, type Lines } from './lines.ts';
 import { type Batch, type Part, rowsIn, waitingIn } from './manifest.ts';
 import type { FollowMetrics } from './metrics.ts';
-import { FOLLOW_OPTIONS, type FollowedBatch, type FollowOptions } from './options.ts';
+import { COMPUTING, FOLLOW, FOLLOW_OPTIONS, type FollowedBatch, type FollowOptions } from './options.ts';
 import { joined } from './rows.ts';
 import { type FollowState, openState } from './state.ts';
 
-const COMPUTING = ['workers', 'gpus', 'perGpu', 'backend', 'requireGpu', 'gpu'] as const;
-const OF_RUN = [...COMPUTING, 'signal', 'log'] as const;
 const KINDS: OptionKinds<FollowOptions> = {
-  ...{ run: 'string', data: 'any', out: 'output' },
-  ...kindsOf(FOLLOW_OPTIONS),
-  http: 'string',
-  ...(Object.fromEntries(OF_RUN.map((name) => [name, RUN_OPTION_KINDS[name]])) as Pick<
-    OptionKinds<RunOptions>,
-    (typeof OF_RUN)[number]
-  >),
+  run: 'string',
+  ...kindsOf(FOLLOW),
+  signal: HOOKS.signal,
+  log: HOOKS.log,
 };
 
 const NOTHING: Arrivals = { complete: [], growing: [] };
@@ -64,7 +58,9 @@ export async function* follow(options: FollowOptions): AsyncGenerator<FollowedBa
   const { run, data, out, http, signal, log = () => {} } = options;
   if (typeof data !== 'string' && !(data && Symbol.asyncIterator in data))
     throw new UserError('follow: data must be a path, or an async iterable of bytes');
-  const computing = Object.fromEntries(COMPUTING.map((name) => [name, options[name]]));
+  const computing = Object.fromEntries(
+    Object.keys(COMPUTING).map((name) => [name, options[name as keyof typeof COMPUTING]]),
+  );
   const { fix, naming, asGiven } = fixedPaths();
   const told = (line: string) => log(asGiven(line));
   const path = withoutEnd(run, /[\\/]/, 1);

@@ -1,8 +1,10 @@
+import { JSON_OUTPUT } from '../../library/command-options.ts';
 import type { RunOptions } from '../../library/options.ts';
 import type { FollowOwnOptions } from '../../library/run-options.ts';
-import { between, integer, inWords, seconds, yesOrNo } from '../../run/domains.ts';
+import { between, input, integer, inWords, output, seconds, text, yesOrNo } from '../../run/domains.ts';
 import { of, option } from '../../run/option.ts';
 import { UPDATE_OPTIONS } from '../../run/options.ts';
+import { RUN_OPTIONS } from '../../run/session-options.ts';
 
 /** How `follow` takes rows in. */
 export const FOLLOW_OPTIONS = {
@@ -20,6 +22,38 @@ export const FOLLOW_OPTIONS = {
   }),
   ...of('Run', {
     once: option(yesOrNo(), { help: 'take what is there, and end', fast: false }),
+  }),
+};
+
+const { once, ...taking } = FOLLOW_OPTIONS;
+const { workers, gpus, perGpu, backend, requireGpu, gpu } = RUN_OPTIONS;
+const { fast: _, ...backendOfRun } = { ...backend, defaultText: 'that of the run' };
+/** How its updates compute. */
+export const COMPUTING = { workers, gpus, perGpu, backend: backendOfRun, requireGpu, gpu };
+
+/** All that the command has. */
+export const FOLLOW = {
+  ...of('Data', {
+    data: option(input(), {
+      help: "where files of rows arrive, with the columns of the run: a folder, a pattern in quotes, such as 'incoming/*.parquet', s3://BUCKET/FOLDER/, a topic, kafka://HOST:PORT/TOPIC, or - for lines of CSV or JSON on standard input",
+      isRequired: true,
+    }),
+  }),
+  ...taking,
+  ...of('Run', {
+    out: option(output(), {
+      help: 'folder of the follow: the labels of each file, and the last two updates',
+      defaultText: '<run>-follow',
+    }),
+    once,
+    json: { ...JSON_OUTPUT, help: 'print a line of JSON for each batch' },
+  }),
+  ...COMPUTING,
+  ...of('Monitoring', {
+    http: option(text(), {
+      help: 'HOST:PORT at which Prometheus finds metrics, such as 127.0.0.1:9464',
+      defaultText: 'none',
+    }),
   }),
 };
 

@@ -27,7 +27,6 @@ export async function backendOf(
   { backend, gpu, requireGpu }: BackendRequest,
   { pinned = false, asked = '--require-gpu' } = {},
 ): Promise<BackendChoice> {
-  wholeNumber('--gpu', gpu, 0);
   const { chooseBackend } = await import('../compute/backends/load.ts');
   const choice = await chooseBackend(backend, { requireGpu, pinned, flag: asked });
   if (gpu > 0 && choice.backend !== 'webgpu')
@@ -84,8 +83,6 @@ export async function workersFor({
   perGpu: number;
   cpus?: number;
 }): Promise<WorkerSpec[]> {
-  wholeNumber('--per-gpu', perGpu, 1, 64);
-  wholeNumber('--cpus', cpus, 0, 1024);
   const { checkGpuList, chooseDevices, listGpus } = await import('../compute/gpus.ts');
   const host = hostname();
   checkGpuList(gpus);
@@ -111,11 +108,4 @@ export async function workersFor({
   if (!specs.length)
     throw new UserError(`no workers to start: --gpus ${gpus}, --cpus ${cpus}; set one of the two`);
   return specs;
-}
-
-/** UserError where a number is not whole, or out of range. */
-function wholeNumber(name: string, value: number, least: number, most?: number): void {
-  if (Number.isInteger(value) && value >= least && (most === undefined || value <= most)) return;
-  const range = most === undefined ? `at least ${least}` : `${least} to ${most}`;
-  throw new UserError(`${name} ${value} must be a whole number, ${range}`);
 }
