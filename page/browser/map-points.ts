@@ -1,7 +1,7 @@
 import { AT, DENSITY_CELLS, RECORD } from '../../model/map-tiles.ts';
 import { MISSING_SHADE } from '../../model/shades.ts';
-import type { Rgb } from '../drawing/palette.ts';
 import { dotOf } from '../drawing/points.ts';
+import type { Rgb } from '../drawing/svg.ts';
 
 /**
  * Points of a map in WebGL 2: tiles as they are in files, each a buffer on the device, over the density. (regl-scatterplot has one buffer for all points, and regl,

@@ -1,7 +1,7 @@
 import { AT, RECORD } from '../../model/map-tiles.ts';
 import { type Legend, MISSING_SHADE, MOST_CATEGORIES, MOST_SHADE } from '../../model/shades.ts';
 import type { MapSource } from '../drawing/map.ts';
-import { COLOURS, hexOf, mix, type Rgb, rgbOf } from '../drawing/palette.ts';
+import { COLOURS, hexOf, mix, type Rgb, rgbOf } from '../drawing/svg.ts';
 import { count, escaped, significant } from '../drawing/text.ts';
 import { cssRgb } from './controls.ts';
 import { byId, make, setHtml } from './dom.ts';

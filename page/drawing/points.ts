@@ -1,7 +1,17 @@
 import { curveHeight, type ModelView } from './model-view.ts';
-import { colourOf, markerPath, markerStyle, type Rgb } from './palette.ts';
 import { inPicture } from './projection.ts';
-import { clipped, mark, num, picture, text, WIDTH } from './svg.ts';
+import {
+  clipped,
+  colourOf,
+  mark,
+  markerPath,
+  markerStyle,
+  num,
+  picture,
+  type Rgb,
+  text,
+  WIDTH,
+} from './svg.ts';
 import { counted, percent } from './text.ts';
 
 /** The picture of points: where points, ellipses and numbers are, for the canvas of the page; and the same as SVG. */

@@ -21,11 +21,12 @@ import { readPastUpdates, readSavedClusters } from '../../run/saved-clusters.ts'
 import type { Summary } from '../../run/summary.ts';
 import { modelOf, type Outcome, type RunInfo, type StateOf } from '../drawing/api.ts';
 import { type MapSource, ofSample } from '../drawing/map.ts';
+import type { DisplaySample } from '../drawing/model-view.ts';
 import { type MappedRunFile, sampleOfMap, wholeMapOf } from '../map.ts';
 import { addPages, createGuardedApp, pageFile } from '../pages.ts';
+import { addStream, type MessageStream } from '../port.ts';
 import { serveAnswers, serveMap, serveRows } from '../routes.ts';
-import { type RowSample, readSample } from '../rows.ts';
-import { addStream, type MessageStream } from '../stream.ts';
+import { readSample } from '../rows.ts';
 import type { Counters } from './counters.ts';
 import type { Recorder } from './recorder.ts';
 
@@ -152,13 +153,13 @@ function addData(app: FastifyInstance, { run, stream }: LiveAppOptions): void {
   app.get('/api/sample', async (_request, reply) => {
     const sample = sampleOf();
     if (!sample) return reply.code(204).send();
-    const { rows, dim, values } = await sample.catch((error: Error) => {
+    const { rows, dim, numbers } = await sample.catch((error: Error) => {
       throw Object.assign(error, { statusCode: 503 });
     });
     return reply
-      .headers({ 'x-rows': `${rows}`, 'x-dim': `${dim}`, 'x-rows-in-all': `${run.layout.rows}` })
+      .headers({ 'x-rows': `${numbers.length}`, 'x-dim': `${dim}`, 'x-rows-in-all': `${run.layout.rows}` })
       .type('application/octet-stream')
-      .send(bytesOf(values));
+      .send(bytesOf(rows));
   });
   serveRows(app, async () => run.raw());
   let map: MapSource | null = null;
@@ -176,8 +177,8 @@ function addData(app: FastifyInstance, { run, stream }: LiveAppOptions): void {
 }
 
 /** Returns a function for the rows of the plot, which are others after each alternation; null: there are none yet. */
-function currentSample(run: MonitoredRun): () => Promise<RowSample> | null {
-  let sample: Promise<RowSample> | null = null;
+function currentSample(run: MonitoredRun): () => Promise<DisplaySample> | null {
+  let sample: Promise<DisplaySample> | null = null;
   let sampled: unknown = null;
   return () => {
     const prepared = run.recorder.run();

@@ -15,11 +15,11 @@ import type { RunComparison, RunTable } from '../drawing/api.ts';
 import type { MapSource } from '../drawing/map.ts';
 import { type FoundMap, wholeMapOf } from '../map.ts';
 import { addPages, createGuardedApp, htmlPage } from '../pages.ts';
+import { addStream, type MessageStream } from '../port.ts';
 import { picturesOf } from '../report/draw.ts';
 import { gatherContents } from '../report/gather.ts';
 import { crosstab, reportPage } from '../report/page.ts';
 import { once, serveMap, serveRows } from '../routes.ts';
-import { addStream, type MessageStream } from '../stream.ts';
 
 /** Comparisons that are kept. */
 const MOST_KEPT = 1000;

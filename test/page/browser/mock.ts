@@ -17,7 +17,7 @@ import type {
   Status,
   WorkSpan,
 } from '../../../page/drawing/api.ts';
-import type { Described, RowContents } from '../../../page/drawing/cluster-details.ts';
+import type { Described, RowContents } from '../../../page/drawing/clusters.ts';
 import type { TimedEvent } from '../../../run/events.ts';
 import { drawn, open } from './browser.ts';
 import { noEpochs, treeOf, type WorldOptions, world } from './world.ts';
