@@ -25,7 +25,7 @@ import type { DisplaySample } from '../drawing/model-view.ts';
 import { type MappedRunFile, sampleOfMap, wholeMapOf } from '../map.ts';
 import { addPages, createGuardedApp, pageFile } from '../pages.ts';
 import { addStream, type MessageStream } from '../port.ts';
-import { serveAnswers, serveMap, serveRows } from '../routes.ts';
+import { serveRun } from '../routes.ts';
 import { readSample } from '../rows.ts';
 import type { Counters } from './counters.ts';
 import type { Recorder } from './recorder.ts';
@@ -125,12 +125,6 @@ function addData(app: FastifyInstance, { run, stream }: LiveAppOptions): void {
     <T>(read: (out: string) => T) =>
     async () =>
       recorder.status() === 'done' ? read(run.out) : null;
-  serveAnswers(app, {
-    info: async () => runInfo(run),
-    outcome: whenDone(outcomeOf),
-    described: whenDone((out) => readSavedClusters(runFiles(out))),
-    updates: whenDone((out) => readPastUpdates(runFiles(out))),
-  });
   const bodies = {
     history: coalesce(
       () => JSON.stringify(recorder.history()),
@@ -161,17 +155,23 @@ function addData(app: FastifyInstance, { run, stream }: LiveAppOptions): void {
       .type('application/octet-stream')
       .send(bytesOf(rows));
   });
-  serveRows(app, async () => run.raw());
   let map: MapSource | null = null;
-  serveMap(app, async () => {
-    if (recorder.status() !== 'done') return null;
-    // The report makes it, in a process of its own.
-    const of = () => runFiles(run.out).json('run.json') as MappedRunFile;
-    map ??= await wholeMapOf(run.out, of(), false).then(
-      // The server ends before there is time for more.
-      (found) => found && ofSample(sampleOfMap(found)),
-    );
-    return map ?? (existsSync(join(run.out, MAP)) ? 'later' : null);
+  serveRun(app, {
+    info: async () => runInfo(run),
+    outcome: whenDone(outcomeOf),
+    described: whenDone((out) => readSavedClusters(runFiles(out))),
+    updates: whenDone((out) => readPastUpdates(runFiles(out))),
+    source: async () => run.raw(),
+    async map() {
+      if (recorder.status() !== 'done') return null;
+      // The report makes it, in a process of its own.
+      const of = () => runFiles(run.out).json('run.json') as MappedRunFile;
+      map ??= await wholeMapOf(run.out, of(), false).then(
+        // The server ends before there is time for more.
+        (found) => found && ofSample(sampleOfMap(found)),
+      );
+      return map ?? (existsSync(join(run.out, MAP)) ? 'later' : null);
+    },
   });
   addStream(app, stream);
 }

@@ -18,7 +18,7 @@ import type {
 } from '../../../page/drawing/api.ts';
 import type { Described } from '../../../page/drawing/clusters.ts';
 import { addPages, createGuardedApp } from '../../../page/pages.ts';
-import { serveAnswers, serveMap, serveRows } from '../../../page/routes.ts';
+import { serveRun } from '../../../page/routes.ts';
 import type { TimedEvent } from '../../../run/events.ts';
 import { drawn, open } from './browser.ts';
 import { noEpochs, treeOf, type WorldOptions, world } from './world.ts';
@@ -104,14 +104,14 @@ export async function mock(options: MockOptions = {}) {
     <T>(found: T | undefined) =>
     async () =>
       status === 'done' ? (found ?? null) : null;
-  serveAnswers(app, {
+  serveRun(app, {
     info: async () => run(),
     outcome: whenDone(options.outcome),
     described: whenDone(options.described),
     updates: whenDone(options.updates),
+    source: async () => IMAGES,
+    map: async () => null,
   });
-  serveRows(app, async () => IMAGES);
-  serveMap(app, async () => null);
   app.get('/api/history', async () => ({ epochs, events: events.slice(-10_000), work }));
   app.get('/api/state', async () => stateNow());
   app.get('/api/sample', async (_request, reply) =>
