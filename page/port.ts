@@ -94,7 +94,7 @@ export type MessageStream = ReturnType<typeof createStream>;
 
 /** Unread bytes at which a client is dropped; it reconnects and reads the history. */
 const MAX_UNREAD = 256 << 10;
-export const MAX_CLIENTS = 250;
+const MAX_CLIENTS = 250;
 /**
  * Messages are collected for this long and sent together, ms, plus a little per client: writing to the sockets hundreds of
  * times a second would slow down training.
@@ -110,7 +110,7 @@ const HEARTBEAT_MS = 15_000;
 const RETRY_MS = 1000;
 
 /** Sends server-sent events to pages and other clients. `most`: clients at one time; further ones get 503. */
-export function createStream(source: MessageSource, most = MAX_CLIENTS) {
+function createStream(source: MessageSource, most = MAX_CLIENTS) {
   const now = () => performance.now();
   const clients = new Set<ServerResponse>();
   const sockets = new WeakSet<Socket>();

@@ -9,7 +9,7 @@ import type { PointPainter } from './map-points.ts';
 
 /** The tiles of the map that the page has, and by what their points are coloured: their clusters, or shades of a score, of the order of rows, or of a column. */
 
-export interface LoadedTile<Buffer> {
+interface LoadedTile<Buffer> {
   records: Uint8Array;
   /** The same by two bytes. */
   words: Uint16Array;
@@ -19,7 +19,7 @@ export interface LoadedTile<Buffer> {
 }
 
 /** The shades of a tile's rows, by its number. */
-export type Shading = (number: number, records: Uint8Array) => Promise<Uint8Array | null>;
+type Shading = (number: number, records: Uint8Array) => Promise<Uint8Array | null>;
 
 /** Tiles on the device, and requests at a time. */
 const [MOST_KEPT, AT_ONCE] = [400, 4];

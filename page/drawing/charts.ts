@@ -17,7 +17,7 @@ import {
 } from './svg.ts';
 import { counted, shortNumber } from './text.ts';
 
-/** K and losses over epochs; and for all pictures with axes the way from values to coordinates, and tick labels. */
+/** K and losses over epochs, for the page and for files; and for all pictures with axes the way from values to coordinates, and tick labels. */
 
 export interface Scale {
   (value: number): number;
@@ -35,7 +35,7 @@ export function linear([from, to]: readonly number[], range: [number, number], t
 const MOST_DECADES = 6;
 
 /** Whether all values are positive, and span more than a factor of 50: on a linear axis only the largest could be read. */
-export function needsLog(values: readonly number[]): boolean {
+function needsLog(values: readonly number[]): boolean {
   const [least, most] = extent(values);
   return least !== undefined && least > 0 && most! / least > 50;
 }
@@ -92,7 +92,7 @@ function tickLabels(scale: Scale, count: number, integers = false): { tick: numb
 }
 
 /** Horizontal grid lines, with tick labels to the left of the box. */
-export function leftAxis(scale: Scale, { left, right, top, bottom }: Box, options: AxisOptions = {}): string {
+function leftAxis(scale: Scale, { left, right, top, bottom }: Box, options: AxisOptions = {}): string {
   const { count = 5, integers, title } = options;
   const ticks = tickLabels(scale, count, integers);
   const widest = Math.max(0, ...ticks.map(({ label }) => textWidth(label)));
@@ -119,8 +119,6 @@ export function bottomAxis(scale: Scale, { left, right, bottom }: Box, options: 
     title ? text((left + right) / 2, bottom + 38, title, { anchor: 'middle' }) : '',
   ].join('');
 }
-
-/** K and losses over epochs, for the page and for files. */
 
 /** The size of a chart and the epochs that it shows: all without `from` and `to`. */
 export interface ChartFrame {

@@ -27,7 +27,7 @@ export interface ClusterRow {
   logRatio: number | null;
 }
 
-export interface Neighbour {
+interface Neighbour {
   /** Its label. */
   cluster: number;
   /** Distance between the centres divided by the sum of both standard deviations along the line between them. */
@@ -83,7 +83,7 @@ export const legend = ({ counted, isUpdate }: Pick<ClusterTable, 'counted' | 'is
   ].join(' ');
 
 /** What the page adds to a row. */
-export interface RowLooks {
+interface RowLooks {
   /** Of its marker. */
   colour?: string;
   /** The group that it is joined in. */
@@ -305,7 +305,7 @@ export function byLabels({ clusters, ...about }: Described): Described {
 }
 
 /** What a card says beside its details. */
-export interface CardInput {
+interface CardInput {
   /** Its label. */
   cluster: number;
   rows: number | null;

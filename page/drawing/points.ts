@@ -314,7 +314,7 @@ function numberShape({ centres, numbers, numberRadius }: PointScene, c: number, 
 }
 
 /** A round dot as offsets into RGBA pixels and the fraction of each pixel that it covers, 0 … 1. */
-export interface Dot {
+interface Dot {
   readonly offsets: Int32Array;
   readonly coverage: Float32Array;
   /** Pixels from the centre to the edge of the offsets. */

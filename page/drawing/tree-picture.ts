@@ -23,7 +23,7 @@ import { compactCount, count, counted, threeDigits } from './text.ts';
 const MOST_LEAVES = 60;
 
 /** Where a cluster, a group of clusters, or a join is in the picture. */
-export interface TreePlace {
+interface TreePlace {
   /** Along the joins; null at their right end. */
   readonly height: number | null;
   /** In leaves from the top: 0.5 is the middle of the first. */
@@ -33,14 +33,14 @@ export interface TreePlace {
 }
 
 /** A join that is shown. */
-export interface Branch {
+interface Branch {
   readonly at: TreePlace & { readonly height: number };
   readonly ends: readonly [TreePlace, TreePlace];
   /** How many clusters are left once it is made. */
   readonly left: number;
 }
 
-export interface TreeLayout {
+interface TreeLayout {
   /** Clusters, or groups of them, from top to bottom. */
   readonly leaves: readonly Group[];
   /** The nodes of the tree that they are. */
@@ -86,8 +86,7 @@ function leavesOf(tree: Dendrogram, groups: ReadonlyMap<number, Group>): number[
 }
 
 /** The label of a cluster. */
-export const labelIn = ({ ids }: Pick<MergeTree, 'ids'>, cluster: number): number =>
-  ids?.[cluster] ?? cluster;
+const labelIn = ({ ids }: Pick<MergeTree, 'ids'>, cluster: number): number => ids?.[cluster] ?? cluster;
 
 /** A group by the labels of its clusters: `3`; `3, 7 (2)`; `3, 7, … (5)`. */
 export function groupName({ from }: Pick<Group, 'from'>, tree: Pick<MergeTree, 'ids'> = {}): string {
@@ -150,7 +149,7 @@ export function nextSplitText(tree: MergeTree): string {
 }
 
 /** Says which joins the picture has, if these are not all. */
-export function shownJoins(tree: Dendrogram): string {
+function shownJoins(tree: Dendrogram): string {
   const { branches } = treeLayout(tree);
   const all = tree.joins.length;
   return branches.length < all ? `the last ${branches.length} of ${count(all)} joins` : '';
@@ -179,7 +178,7 @@ const LEAST_WIDTH = 120;
 const MOST_NUMBERED = 12;
 
 /** How the page shows it: cut where `left` clusters are left, in these colours of clusters. */
-export interface TreeCut {
+interface TreeCut {
   left: number;
   colours: readonly number[];
   width: number;

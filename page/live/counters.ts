@@ -162,7 +162,7 @@ type Drift = Extract<RunEvent, { type: 'drift' }>;
 const zeros = <Name extends string>(names: readonly Name[]) =>
   Object.fromEntries(names.map((name) => [name, 0])) as Record<Name, number>;
 
-export type UpdateCounters = ReturnType<typeof createUpdateCounters>;
+type UpdateCounters = ReturnType<typeof createUpdateCounters>;
 
 /** Counts over the updates of a process; `drift`: the last one, null before the first. */
 function createUpdateCounters() {

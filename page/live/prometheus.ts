@@ -20,7 +20,7 @@ import {
 } from './counters.ts';
 import type { Recorder } from './recorder.ts';
 
-/** Metrics of Prometheus whose values are read when they are scraped. */
+/** The metrics of a run for Prometheus: names, help, and how each is read at a scrape. Counting goes on elsewhere (counters.ts, recorder.ts). */
 
 /**
  * Adds a metric that is read when it is scraped. `key`: its name without prefix, with its labels, such as `workers{state}`. If it ends in `_total`,
@@ -87,8 +87,6 @@ function addHistogram(
 
 /** Rounds to microseconds: further digits are noise and make the response longer. */
 const round = (seconds: number) => Math.round(seconds * 1e6) / 1e6;
-
-/** The metrics of a run for Prometheus: names, help, and how each is read at a scrape. Counting goes on elsewhere (counters.ts, recorder.ts). */
 
 /** Where the metrics are read from, at each scrape. */
 export interface MetricSources {

@@ -351,7 +351,7 @@ export async function writeReport(run: string, options: ReportOptions, read: Fil
 }
 
 /** The fitted model: from `model/` and `mixture/` of a finished run, else from a checkpoint. */
-export interface FittedModel {
+interface FittedModel {
   transform: Transform;
   /** In model coordinates, centred on the mean of the data, as in a checkpoint. */
   mixture: Mixture;

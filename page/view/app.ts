@@ -156,7 +156,7 @@ const textOf = (value: unknown): string =>
 const MOST_CELLS = 1 << 18;
 
 /** Compares the labels of two finished runs. UserError if they are not of the same rows, or files are damaged. */
-export function compareRuns(a: ViewedRun, b: ViewedRun): RunComparison {
+function compareRuns(a: ViewedRun, b: ViewedRun): RunComparison {
   const [first, second] = [a.run.data, b.run.data];
   if (first.fingerprint !== second.fingerprint || first.rows !== second.rows)
     throw new UserError(`${a.path} and ${b.path} are of different rows`);
