@@ -110,7 +110,7 @@ async function drawReport(
 ): Promise<string | null> {
   const run = out.path;
   try {
-    const { tabulate } = await import('../page/report/rows.ts');
+    const { tabulate } = await import('../page/rows.ts');
     const { readRunFile } = await import('../run/run-file.ts');
     const { ids } = readRunFile(run, dpmeshVersion());
     const table = labels ? tabulate(run, labels, ids) : undefined;

@@ -7,14 +7,23 @@ import { type MapSource, MOST_SELECTED, selectedRows } from './drawing/map.ts';
 import { ANSWERS, type RunSource } from './drawing/run-model.ts';
 import { readRows } from './rows.ts';
 
-/** What a server answers of the rows of a run, and of its map, wherever it has them from. */
+/** What a server answers of a run, wherever it has it from: the counterpart of `servedRun` in page/browser/feed.ts. */
 
-/** What needs no arguments, of what the source has. */
-export function serveAnswers(app: FastifyInstance, source: Partial<RunSource>): void {
+/** A run as a server has it, where it has that; its rows come with the data. */
+export interface ServedRun extends Partial<Omit<RunSource, 'rows' | 'map'>>, Pick<RunSource, 'map'> {
+  /** The rows as they are in the data, also where their latent vectors were clustered; null: they have changed, or cannot be read. */
+  source(): Promise<Source | null>;
+  /** What describes rows. */
+  texts?(): Promise<Pick<KeptTexts, 'at'> | null>;
+}
+
+export function serveRun(app: FastifyInstance, run: ServedRun): void {
   for (const [name, path] of Object.entries(ANSWERS)) {
-    const read = source[name as keyof typeof ANSWERS];
+    const read = run[name as keyof typeof ANSWERS];
     if (read) app.get(`/${path}`, async (_request, reply) => (await read()) ?? reply.code(204).send());
   }
+  serveRows(app, run);
+  serveMap(app, run.map);
 }
 
 /** Most rows in one answer. */
@@ -30,12 +39,7 @@ function rowNumbers(query: unknown, all: number): number[] | null {
 /** For a text that has to be decoded first nobody waits longer, ms; and what is sent of it, characters. */
 const [TEXT_MS, MOST_OF_TEXT] = [2000, 1000];
 
-/** Single rows of the data; null: they cannot be read. `texts`: what describes them. */
-export function serveRows(
-  app: FastifyInstance,
-  source: () => Promise<Source | null>,
-  texts: () => Promise<Pick<KeptTexts, 'at'> | null> = async () => null,
-): void {
+function serveRows(app: FastifyInstance, { source, texts = async () => null }: ServedRun): void {
   app.get<{ Querystring: { rows?: unknown } }>('/api/rows', async ({ query }, reply) => {
     const raw = await source();
     if (!raw) return reply.code(204).send();
@@ -61,8 +65,8 @@ interface Query {
   rows?: unknown;
 }
 
-/** Answers of a server for the map, part by part; `found`: null where there is none, or not yet. */
-export function serveMap(app: FastifyInstance, found: () => Promise<MapSource | 'later' | null>): void {
+/** The map, part by part. */
+function serveMap(app: FastifyInstance, found: RunSource['map']): void {
   app.get('/api/map', async (_request, reply) => {
     const map = await found();
     return map === 'later' ? reply.code(202).send() : (map?.about ?? reply.code(204).send());

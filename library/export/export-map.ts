@@ -11,10 +11,10 @@ import { rowTexts } from '../../data/texts/texts.ts';
 import { withTexts } from '../../data/texts/with-texts.ts';
 import { numberName } from '../../model/description/names.ts';
 import { layersOf, type TreeLayer } from '../../model/hierarchy/dendrogram.ts';
-import { nodeNames } from '../../page/drawing/cluster-details.ts';
+import { nodeNames } from '../../page/drawing/clusters.ts';
 import type { WholeMap } from '../../page/drawing/map.ts';
 import { wholeMapOf } from '../../page/map.ts';
-import { openUnchanged } from '../../page/report/rows.ts';
+import { openUnchanged } from '../../page/rows.ts';
 import {
   labelColumns,
   mapColumns,

@@ -19,7 +19,7 @@ const pureModules: Plugin = {
 
 mkdirSync(out, { recursive: true });
 await build({
-  entryPoints: { app: `${here}main.ts`, analysis: `${here}analysis.ts`, runs: `${here}runs.ts` },
+  entryPoints: { app: `${here}page.ts`, analysis: `${here}analysis.ts`, runs: `${here}runs.ts` },
   plugins: [pureModules],
   outdir: out,
   bundle: true,

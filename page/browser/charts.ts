@@ -1,13 +1,12 @@
 import type { PastUpdate } from '../../model/stream/findings.ts';
 import { kAfterEpochs } from '../../run/history.ts';
 import { type ChartFrame, epochAt, hasLogAxis, kChart, lossChart } from '../drawing/charts.ts';
-import { type Described, nodeNames } from '../drawing/cluster-details.ts';
-import { cutText, inCut, nextSplitText, treeLegend } from '../drawing/dendrogram.ts';
+import { type Described, nodeNames } from '../drawing/clusters.ts';
 import type { ModelView } from '../drawing/model-view.ts';
 import { listItems } from '../drawing/panels.ts';
 import { riverPicture, riverTable, updateTexts } from '../drawing/river.ts';
 import { count, duration, threeDigits } from '../drawing/text.ts';
-import { treePicture } from '../drawing/tree-picture.ts';
+import { cutText, inCut, nextSplitText, treeLegend, treePicture } from '../drawing/tree-picture.ts';
 import { byId, setHtml, setText } from './dom.ts';
 import type { PageStore } from './feed.ts';
 

@@ -1,5 +1,5 @@
 import { isOver, type RunInfo, type Status } from '../drawing/api.ts';
-import type { Rgb } from '../drawing/palette.ts';
+import type { Rgb } from '../drawing/svg.ts';
 import { byId, setText } from './dom.ts';
 
 /** The buttons of the page: pause, checkpoint, finish, abort, and the theme; and colours of the theme for canvases. It knows nothing of what the page shows. */

@@ -9,7 +9,7 @@ import {
   type Status,
   type WorkSpan,
 } from '../drawing/api.ts';
-import type { RowContents } from '../drawing/cluster-details.ts';
+import type { RowContents } from '../drawing/clusters.ts';
 import { type MapData, type SelectionTelling, selectedText, type WholeMap } from '../drawing/map.ts';
 import type { ModelView } from '../drawing/model-view.ts';
 import { ANSWERS, ofGathered, type PackedRun, type RunSource, unpackedRun } from '../drawing/run-model.ts';

@@ -1,5 +1,5 @@
 import type { WorkSpan } from '../drawing/api.ts';
-import { colourOf } from '../drawing/palette.ts';
+import { colourOf } from '../drawing/svg.ts';
 import { decimals, duration, escaped, percent } from '../drawing/text.ts';
 import { byId, placeTooltip, setHtml, setText } from './dom.ts';
 

@@ -1,7 +1,7 @@
 import { AT, DENSITY_CELLS, RECORD } from '../../model/map-tiles.ts';
 import { MISSING_SHADE } from '../../model/shades.ts';
-import type { Rgb } from '../drawing/palette.ts';
 import { dotOf } from '../drawing/points.ts';
+import type { Rgb } from '../drawing/svg.ts';
 
 /**
  * Points of a map in WebGL 2: tiles as they are in files, each a buffer on the device, over the density. (regl-scatterplot has one buffer for all points, and regl,
@@ -9,7 +9,7 @@ import { dotOf } from '../drawing/points.ts';
  */
 
 /** `Buffer`: what the painter has of a tile. */
-export interface DrawnPoints<Buffer> {
+interface DrawnPoints<Buffer> {
   /**
    * Of a tile: its rows and their shades (model/shades.ts), null if these are not there yet, its lower left corner and side, in pixels from the lower left of
    * the screen, and how many of its rows are drawn.
@@ -33,7 +33,7 @@ export interface DrawnPoints<Buffer> {
 }
 
 /** The colour of a cluster and how opaque it is, 0 … 1. */
-export interface ClusterPaint {
+interface ClusterPaint {
   colour: Rgb;
   opacity: number;
 }

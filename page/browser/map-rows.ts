@@ -11,7 +11,7 @@ import {
   type Point,
   tilesAround,
 } from '../drawing/map.ts';
-import { colourOf, swatch } from '../drawing/palette.ts';
+import { colourOf, swatch } from '../drawing/svg.ts';
 import { count, counted, escaped, percent } from '../drawing/text.ts';
 import { cssColour } from './controls.ts';
 import { byId, setHtml, setText } from './dom.ts';

@@ -1,7 +1,7 @@
 import { AT, RECORD } from '../../model/map-tiles.ts';
 import { type Legend, MISSING_SHADE, MOST_CATEGORIES, MOST_SHADE } from '../../model/shades.ts';
 import type { MapSource } from '../drawing/map.ts';
-import { COLOURS, hexOf, mix, type Rgb, rgbOf } from '../drawing/palette.ts';
+import { COLOURS, hexOf, mix, type Rgb, rgbOf } from '../drawing/svg.ts';
 import { count, escaped, significant } from '../drawing/text.ts';
 import { cssRgb } from './controls.ts';
 import { byId, make, setHtml } from './dom.ts';
@@ -9,7 +9,7 @@ import type { PointPainter } from './map-points.ts';
 
 /** The tiles of the map that the page has, and by what their points are coloured: their clusters, or shades of a score, of the order of rows, or of a column. */
 
-export interface LoadedTile<Buffer> {
+interface LoadedTile<Buffer> {
   records: Uint8Array;
   /** The same by two bytes. */
   words: Uint16Array;
@@ -19,7 +19,7 @@ export interface LoadedTile<Buffer> {
 }
 
 /** The shades of a tile's rows, by its number. */
-export type Shading = (number: number, records: Uint8Array) => Promise<Uint8Array | null>;
+type Shading = (number: number, records: Uint8Array) => Promise<Uint8Array | null>;
 
 /** Tiles on the device, and requests at a time. */
 const [MOST_KEPT, AT_ONCE] = [400, 4];

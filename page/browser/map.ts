@@ -1,5 +1,5 @@
 import { AT, DENSITY_CELLS, type MapRow, RECORD, readRecord } from '../../model/map-tiles.ts';
-import { type ClusterDetails, nameOf, rowText, wordsText } from '../drawing/cluster-details.ts';
+import { type ClusterDetails, nameOf, rowText, wordsText } from '../drawing/clusters.ts';
 import {
   type Frame,
   frameOf,
@@ -13,8 +13,8 @@ import {
 } from '../drawing/map.ts';
 import { insideLabels, labelSize, type PlacedLabel, placeLabels } from '../drawing/map-picture.ts';
 import type { ModelView } from '../drawing/model-view.ts';
-import { colourOf, rgbOf } from '../drawing/palette.ts';
 import { WHOLE, type Zoom } from '../drawing/points.ts';
+import { colourOf, rgbOf } from '../drawing/svg.ts';
 import { counted, escaped } from '../drawing/text.ts';
 import { cssRgb, onThemeChange } from './controls.ts';
 import { byId, fitCanvas, make, placeTooltip, setHtml } from './dom.ts';

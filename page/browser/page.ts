@@ -1,7 +1,7 @@
 import { currentK } from '../../run/history.ts';
 import type { Summary } from '../../run/summary.ts';
 import { isOver, type RunInfo } from '../drawing/api.ts';
-import { byLabels, cardsLegend, clusterCards, type Described } from '../drawing/cluster-details.ts';
+import { byLabels, cardsLegend, clusterCards, type Described } from '../drawing/clusters.ts';
 import type { ModelView } from '../drawing/model-view.ts';
 import {
   configEntries,
@@ -16,7 +16,14 @@ import { counted } from '../drawing/text.ts';
 import { charts, riverPanel, treePanel } from './charts.ts';
 import { controls, onThemeChange, themeButton } from './controls.ts';
 import { byId, setHtml, setText } from './dom.ts';
-import type { ConnectionState, Feed, PageStore, StorePart } from './feed.ts';
+import {
+  type ConnectionState,
+  type Feed,
+  liveFeed,
+  type PageStore,
+  type StorePart,
+  savedFeed,
+} from './feed.ts';
 import { laneChart } from './lanes.ts';
 import { logList } from './log.ts';
 import { wholeMap } from './map.ts';
@@ -36,8 +43,7 @@ const WAIT_FOR_REPORT = 1500;
 /** How often it is looked for the map, ms apart: it is there shortly before the coordinator ends. */
 const [MAP_TRIES, WAIT_FOR_MAP] = [100, 300];
 
-/** Starts the page of a run. */
-export function startPage(feed: Feed): void {
+function startPage(feed: Feed): void {
   themeButton();
   let store: PageStore | null = null;
   let connection: ConnectionState = 'connecting';
@@ -246,3 +252,8 @@ function announce(text: string): void {
   clearTimeout(announceTimer);
   announceTimer = setTimeout(() => setText(byId('announce'), text), 400);
 }
+
+document.documentElement.classList.add('has-script');
+// The page of a finished run has the run in it.
+const saved = document.getElementById('saved-run');
+startPage(saved ? savedFeed(JSON.parse(saved.textContent!)) : liveFeed(new Worker('analysis.js')));

@@ -2,11 +2,12 @@ import {
   type ClusterDetails,
   clusterCard,
   nameOf,
+  neighboursText,
   type RowContents,
   rowsOfCard,
   rowText,
-} from '../drawing/cluster-details.ts';
-import { neighboursText, shareOf } from '../drawing/cluster-table.ts';
+  shareOf,
+} from '../drawing/clusters.ts';
 import type { ModelView } from '../drawing/model-view.ts';
 import { escaped } from '../drawing/text.ts';
 import { byId, setHtml, setText } from './dom.ts';

@@ -1,6 +1,5 @@
-import { shareOf } from '../drawing/cluster-table.ts';
+import { shareOf } from '../drawing/clusters.ts';
 import type { ModelView } from '../drawing/model-view.ts';
-import { colourOf, hexOf, mix, type Rgb, rgbOf } from '../drawing/palette.ts';
 import {
   axesText,
   dotOf,
@@ -15,6 +14,7 @@ import {
   WHOLE,
   type Zoom,
 } from '../drawing/points.ts';
+import { colourOf, hexOf, mix, type Rgb, rgbOf } from '../drawing/svg.ts';
 import { counted, percent } from '../drawing/text.ts';
 import { cssColour, cssRgb } from './controls.ts';
 import { byId, fitCanvas, placeTooltip, setText } from './dom.ts';

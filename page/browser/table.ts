@@ -1,7 +1,6 @@
-import { type ClusterDetails, nameText, wordsText } from '../drawing/cluster-details.ts';
-import { legend, tableRows } from '../drawing/cluster-table.ts';
+import { type ClusterDetails, legend, nameText, tableRows, wordsText } from '../drawing/clusters.ts';
 import type { ModelView } from '../drawing/model-view.ts';
-import { colourOf } from '../drawing/palette.ts';
+import { colourOf } from '../drawing/svg.ts';
 import { becomeChildren, byId, inOrder, make, setText } from './dom.ts';
 import type { Highlight } from './rows.ts';
 

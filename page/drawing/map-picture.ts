@@ -23,7 +23,7 @@ export interface PlacedLabel extends SizedLabel {
 }
 
 /** Line height in units of the size of the font. */
-export const LINE_HEIGHT = 1.2;
+const LINE_HEIGHT = 1.2;
 /** Widths of letters in the same units, for bold ones: Latin, and those of other scripts, of which many are as wide as high. */
 const [NARROW, WIDE] = [0.62, 1.1];
 
@@ -114,7 +114,7 @@ export function insideLabels(
 }
 
 /** Where a label of a picture stands: its middle, in pixels; `isAside`: not at its place, to which an arrow leads. */
-export interface StandingLabel {
+interface StandingLabel {
   readonly x: number;
   readonly y: number;
   readonly isAside: boolean;

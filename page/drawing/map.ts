@@ -3,7 +3,7 @@ import { type Dendrogram, layersOf } from '../../model/hierarchy/dendrogram.ts';
 import type { MapIndex, MapTile } from '../../model/map-tiles.ts';
 import type { Legend } from '../../model/shades.ts';
 import { base64Of, bytesIn } from './api.ts';
-import type { Described } from './cluster-details.ts';
+import type { Described } from './clusters.ts';
 import type { Zoom } from './points.ts';
 
 /**

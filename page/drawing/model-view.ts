@@ -2,7 +2,7 @@ import { mean, median } from 'd3-array';
 import { atOnce } from '../../model/graph/map.ts';
 import { LAID_OUT, mapNetOf, placesOnMap } from '../../model/graph/map-net.ts';
 import type { MergeTree, StateOf } from './api.ts';
-import { type ClusterRow, type ClusterTable, clusterTable } from './cluster-table.ts';
+import { type ClusterRow, type ClusterTable, clusterTable } from './clusters.ts';
 import { alignAxes, leadingAxes, pooledCovariance, projectCovariance, projectRows } from './projection.ts';
 
 /** A state of a run as the page shows it: points and clusters on three axes or on a map, and the table of clusters. */

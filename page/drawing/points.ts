@@ -1,7 +1,17 @@
 import { curveHeight, type ModelView } from './model-view.ts';
-import { colourOf, markerPath, markerStyle, type Rgb } from './palette.ts';
 import { inPicture } from './projection.ts';
-import { clipped, mark, num, picture, text, WIDTH } from './svg.ts';
+import {
+  clipped,
+  colourOf,
+  mark,
+  markerPath,
+  markerStyle,
+  num,
+  picture,
+  type Rgb,
+  text,
+  WIDTH,
+} from './svg.ts';
 import { counted, percent } from './text.ts';
 
 /** The picture of points: where points, ellipses and numbers are, for the canvas of the page; and the same as SVG. */
@@ -304,7 +314,7 @@ function numberShape({ centres, numbers, numberRadius }: PointScene, c: number, 
 }
 
 /** A round dot as offsets into RGBA pixels and the fraction of each pixel that it covers, 0 … 1. */
-export interface Dot {
+interface Dot {
   readonly offsets: Int32Array;
   readonly coverage: Float32Array;
   /** Pixels from the centre to the edge of the offsets. */

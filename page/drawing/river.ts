@@ -2,9 +2,8 @@ import { scaleLinear } from 'd3-scale';
 import { area, curveBumpX } from 'd3-shape';
 import type { PastUpdate } from '../../model/stream/findings.ts';
 import { lineageText } from '../../run/events.ts';
-import { bottomAxis } from './axes.ts';
-import { colourOf } from './palette.ts';
-import { picture, text, WIDTH } from './svg.ts';
+import { bottomAxis } from './charts.ts';
+import { colourOf, picture, text, WIDTH } from './svg.ts';
 import { escaped, percent } from './text.ts';
 
 /** Clusters over updates as a river: a band for each, as wide as its share of all rows. */

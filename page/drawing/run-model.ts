@@ -1,7 +1,7 @@
 import type { PastUpdate } from '../../model/stream/findings.ts';
 import type { RunHistory } from '../../run/history.ts';
 import { base64Of, bytesIn, type Outcome, type RunInfo } from './api.ts';
-import type { Described, RowContents } from './cluster-details.ts';
+import type { Described, RowContents } from './clusters.ts';
 import { type MapSource, ofSample, type PackedMap, packedMap, type SampledMap, unpackedMap } from './map.ts';
 import type { ModelView } from './model-view.ts';
 

@@ -21,11 +21,12 @@ import { readPastUpdates, readSavedClusters } from '../../run/saved-clusters.ts'
 import type { Summary } from '../../run/summary.ts';
 import { modelOf, type Outcome, type RunInfo, type StateOf } from '../drawing/api.ts';
 import { type MapSource, ofSample } from '../drawing/map.ts';
+import type { DisplaySample } from '../drawing/model-view.ts';
 import { type MappedRunFile, sampleOfMap, wholeMapOf } from '../map.ts';
 import { addPages, createGuardedApp, pageFile } from '../pages.ts';
-import { serveAnswers, serveMap, serveRows } from '../routes.ts';
-import { type RowSample, readSample } from '../rows.ts';
-import { addStream, type MessageStream } from '../stream.ts';
+import { addStream, type MessageStream } from '../port.ts';
+import { serveRun } from '../routes.ts';
+import { readSample } from '../rows.ts';
 import type { Counters } from './counters.ts';
 import type { Recorder } from './recorder.ts';
 
@@ -124,12 +125,6 @@ function addData(app: FastifyInstance, { run, stream }: LiveAppOptions): void {
     <T>(read: (out: string) => T) =>
     async () =>
       recorder.status() === 'done' ? read(run.out) : null;
-  serveAnswers(app, {
-    info: async () => runInfo(run),
-    outcome: whenDone(outcomeOf),
-    described: whenDone((out) => readSavedClusters(runFiles(out))),
-    updates: whenDone((out) => readPastUpdates(runFiles(out))),
-  });
   const bodies = {
     history: coalesce(
       () => JSON.stringify(recorder.history()),
@@ -152,32 +147,38 @@ function addData(app: FastifyInstance, { run, stream }: LiveAppOptions): void {
   app.get('/api/sample', async (_request, reply) => {
     const sample = sampleOf();
     if (!sample) return reply.code(204).send();
-    const { rows, dim, values } = await sample.catch((error: Error) => {
+    const { rows, dim, numbers } = await sample.catch((error: Error) => {
       throw Object.assign(error, { statusCode: 503 });
     });
     return reply
-      .headers({ 'x-rows': `${rows}`, 'x-dim': `${dim}`, 'x-rows-in-all': `${run.layout.rows}` })
+      .headers({ 'x-rows': `${numbers.length}`, 'x-dim': `${dim}`, 'x-rows-in-all': `${run.layout.rows}` })
       .type('application/octet-stream')
-      .send(bytesOf(values));
+      .send(bytesOf(rows));
   });
-  serveRows(app, async () => run.raw());
   let map: MapSource | null = null;
-  serveMap(app, async () => {
-    if (recorder.status() !== 'done') return null;
-    // The report makes it, in a process of its own.
-    const of = () => runFiles(run.out).json('run.json') as MappedRunFile;
-    map ??= await wholeMapOf(run.out, of(), false).then(
-      // The server ends before there is time for more.
-      (found) => found && ofSample(sampleOfMap(found)),
-    );
-    return map ?? (existsSync(join(run.out, MAP)) ? 'later' : null);
+  serveRun(app, {
+    info: async () => runInfo(run),
+    outcome: whenDone(outcomeOf),
+    described: whenDone((out) => readSavedClusters(runFiles(out))),
+    updates: whenDone((out) => readPastUpdates(runFiles(out))),
+    source: async () => run.raw(),
+    async map() {
+      if (recorder.status() !== 'done') return null;
+      // The report makes it, in a process of its own.
+      const of = () => runFiles(run.out).json('run.json') as MappedRunFile;
+      map ??= await wholeMapOf(run.out, of(), false).then(
+        // The server ends before there is time for more.
+        (found) => found && ofSample(sampleOfMap(found)),
+      );
+      return map ?? (existsSync(join(run.out, MAP)) ? 'later' : null);
+    },
   });
   addStream(app, stream);
 }
 
 /** Returns a function for the rows of the plot, which are others after each alternation; null: there are none yet. */
-function currentSample(run: MonitoredRun): () => Promise<RowSample> | null {
-  let sample: Promise<RowSample> | null = null;
+function currentSample(run: MonitoredRun): () => Promise<DisplaySample> | null {
+  let sample: Promise<DisplaySample> | null = null;
   let sampled: unknown = null;
   return () => {
     const prepared = run.recorder.run();

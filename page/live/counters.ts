@@ -1,7 +1,23 @@
 import type { RoundListener } from '../../coordinator/rounds/scheduler.ts';
 import { ALARMS } from '../../model/stream/findings.ts';
 import { DEPARTURES, type Departure, FATES, type RunEvent } from '../../run/events.ts';
-import type { Histogram, MetricReading } from './metric.ts';
+
+/** What is counted of a run, for metrics. It does not know how these are exported (page/live/prometheus.ts). */
+
+/** The value of a metric without labels (null: not known yet), or the label values and value of each of its time series. */
+export type MetricReading =
+  | number
+  | null
+  | readonly (readonly [labels: string | readonly string[], value: number])[];
+
+/** Counts of observed values by bucket. */
+export interface Histogram {
+  /** Upper bounds of the buckets, inclusive; `counts` has one more for larger values. */
+  bounds: readonly number[];
+  counts: Float64Array;
+  sum: number;
+  count: number;
+}
 
 const ROUND_BOUNDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300];
 const TASK_BOUNDS = [0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 5, 30];
@@ -146,7 +162,7 @@ type Drift = Extract<RunEvent, { type: 'drift' }>;
 const zeros = <Name extends string>(names: readonly Name[]) =>
   Object.fromEntries(names.map((name) => [name, 0])) as Record<Name, number>;
 
-export type UpdateCounters = ReturnType<typeof createUpdateCounters>;
+type UpdateCounters = ReturnType<typeof createUpdateCounters>;
 
 /** Counts over the updates of a process; `drift`: the last one, null before the first. */
 function createUpdateCounters() {

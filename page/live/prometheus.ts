@@ -1,4 +1,4 @@
-import { Registry } from 'prom-client';
+import { Counter, Gauge, type Metric, Registry } from 'prom-client';
 import { addProcessMetrics } from '../../base/process-metrics.ts';
 import type { Counts } from '../../coordinator/rounds/accounting.ts';
 import type { MemberView } from '../../coordinator/rounds/registry.ts';
@@ -10,11 +10,83 @@ import { REJECTION_REASONS } from '../../proto/authenticator.ts';
 import type { RunConfig } from '../../run/config.ts';
 import { DEPARTURES } from '../../run/events.ts';
 import { STATUSES } from '../drawing/api.ts';
-import { type Counters, getOrCreate, UPDATE_HELP, updateReaders } from './counters.ts';
-import { addHistogram, addMetric, type MetricReading, round } from './metric.ts';
+import {
+  type Counters,
+  getOrCreate,
+  type Histogram,
+  type MetricReading,
+  UPDATE_HELP,
+  updateReaders,
+} from './counters.ts';
 import type { Recorder } from './recorder.ts';
 
 /** The metrics of a run for Prometheus: names, help, and how each is read at a scrape. Counting goes on elsewhere (counters.ts, recorder.ts). */
+
+/**
+ * Adds a metric that is read when it is scraped. `key`: its name without prefix, with its labels, such as `workers{state}`. If it ends in `_total`,
+ * it is a counter, else a gauge.
+ */
+function addMetric(registry: Registry, key: string, help: string, read: () => MetricReading): void {
+  const [name, labels = ''] = key.replace('}', '').split('{');
+  const labelNames = labels.split(',').filter(Boolean);
+  const common = { name: `dpmesh_${name}`, help, labelNames, registers: [registry] };
+  const series = (): [Record<string, string>, number][] => {
+    const found = read();
+    if (found == null) return [];
+    if (typeof found === 'number') return [[{}, found]];
+    return Array.from(found, ([values, value]) => [
+      Object.fromEntries([values].flat().map((text, i) => [labelNames[i], text])),
+      value,
+    ]);
+  };
+  if (name.endsWith('_total'))
+    new Counter({
+      ...common,
+      collect() {
+        this.reset();
+        for (const [of, value] of series()) this.inc(of, value);
+      },
+    });
+  else
+    new Gauge({
+      ...common,
+      collect() {
+        this.reset();
+        // Without labels, `reset` leaves a 0 even if the value is unknown.
+        if (!labelNames.length) this.remove();
+        for (const [of, value] of series()) this.set(of, value);
+      },
+    });
+}
+
+/** prom-client's histograms record values themselves; this one exports a histogram that was counted elsewhere. */
+function addHistogram(
+  registry: Registry,
+  name: string,
+  help: string,
+  read: () => [Record<string, string>, Histogram][],
+): void {
+  const full = `dpmesh_${name}`;
+  const get = async () => ({
+    ...{ name: full, help, type: 'histogram', aggregator: 'sum' },
+    values: read().flatMap(([labels, { bounds, counts, sum, count }]) => {
+      let below = 0;
+      return [
+        ...[...bounds, '+Inf'].map((le, i) => ({
+          labels: { ...labels, le },
+          value: (below += counts[i]),
+          metricName: `${full}_bucket`,
+        })),
+        { labels, value: round(sum), metricName: `${full}_sum` },
+        { labels, value: count, metricName: `${full}_count` },
+      ];
+    }),
+  });
+  registry.registerMetric({ name: full, help, get } as unknown as Metric);
+}
+
+/** Rounds to microseconds: further digits are noise and make the response longer. */
+const round = (seconds: number) => Math.round(seconds * 1e6) / 1e6;
 
 /** Where the metrics are read from, at each scrape. */
 export interface MetricSources {

@@ -2,9 +2,9 @@ import { type ImageShape, imageUri } from '../../data/images/folder.ts';
 import { readSpans } from '../../data/remote/read-ahead.ts';
 import type { Source } from '../../data/source.ts';
 import { type ModelView, sampledRanges } from '../drawing/model-view.ts';
-import { markerPath, markerStyle } from '../drawing/palette.ts';
-import { num, picture, text } from '../drawing/svg.ts';
+import { markerPath, markerStyle, num, picture, text } from '../drawing/svg.ts';
 import { counted, escaped, shortNumber } from '../drawing/text.ts';
+import { rangeOf } from '../rows.ts';
 
 /** What clusters of images look like: the rows nearest to their centres, and what a decoder makes of a mean code. */
 
@@ -64,7 +64,10 @@ export async function exemplarView({ view, typical, border, images, codes }: Exe
       border: await read(others.slice(0, MOST_BORDER)),
     });
   }
-  const range = rangeOf(images.source.dtype, clusters);
+  const range = rangeOf(
+    images.source.dtype,
+    clusters.flatMap((cluster) => cluster.images),
+  );
   return { shape: images.shape, range, clusters, k: largest.length };
 }
 
@@ -80,15 +83,6 @@ async function meanRows(source: Source, { labels, k }: ModelView): Promise<(Floa
       for (let j = 0; j < source.dim; j++) sums[label][j] += raw[i + j];
     }
   return sums.map((sum, c) => (counts[c] ? Float32Array.from(sum, (value) => value / counts[c]) : null));
-}
-
-/** That of bytes, or of the numbers in the rows. */
-function rangeOf(dtype: string, clusters: Exemplars[]): [number, number] {
-  if (dtype === 'uint8') return [0, 255];
-  const images = clusters.flatMap((cluster) => cluster.images);
-  const low = Math.min(...images.map((image) => image.reduce((a, b) => Math.min(a, b))));
-  const high = Math.max(...images.map((image) => image.reduce((a, b) => Math.max(a, b))));
-  return low <= high ? [low, high] : [0, 1];
 }
 
 const TOP = 26;

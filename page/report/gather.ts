@@ -27,23 +27,23 @@ import { readPastUpdates, readSavedClusters } from '../../run/saved-clusters.ts'
 import { readSavedTree } from '../../run/saved-tree.ts';
 import { readTrainedModel } from '../../run/trained-model.ts';
 import { type MergeTree, modelOf, type Outcome, type RunInfo } from '../drawing/api.ts';
-import type { Described } from '../drawing/cluster-details.ts';
-import {
-  createMap,
-  createViewer,
-  type DisplaySample,
-  type ModelView,
-  sampledRows,
-} from '../drawing/model-view.ts';
+import type { Described } from '../drawing/clusters.ts';
+import { createMap, createViewer, type ModelView } from '../drawing/model-view.ts';
 import type { Entry } from '../drawing/panels.ts';
 import { significant } from '../drawing/text.ts';
 import { sampledMapOf } from '../map.ts';
-import { readSample } from '../rows.ts';
+import {
+  type ContingencyTable,
+  howRead,
+  openUnchanged,
+  readSample,
+  sampledLabels,
+  tabulate,
+} from '../rows.ts';
 import { splitRatiosIn } from '../split-ratios.ts';
 import { assertReportFolder, drawReport, type Report } from './draw.ts';
 import { exemplarView } from './exemplars.ts';
 import { crosstab, type ReportContents } from './page.ts';
-import { type ContingencyTable, howRead, openUnchanged, sampledLabels, tabulate } from './rows.ts';
 
 /** What the report shows, read from a run directory and a sample of the data, and the report written. It loads nothing of the trainer, and draws nothing itself. */
 
@@ -221,7 +221,7 @@ async function viewsOf(path: string, inputs: ViewInputs) {
     inputs.notes.push(withoutPoints);
   });
   try {
-    const sample = source && (await sampleOf(source, fitted, points));
+    const sample = source && (await readSample(source, transform, points));
     const labels = !sample
       ? new Int32Array(0)
       : done
@@ -244,11 +244,6 @@ async function viewsOf(path: string, inputs: ViewInputs) {
   } finally {
     source?.close();
   }
-}
-
-async function sampleOf(source: Source, { transform }: FittedModel, points: number): Promise<DisplaySample> {
-  const { rows, dim, values } = await readSample(source, transform, points);
-  return { rows: values, dim, numbers: sampledRows(rows, source.rows) };
 }
 
 /** For each of the K clusters the log-ratio of the last proposal to split it; null: none is known. */
@@ -356,7 +351,7 @@ export async function writeReport(run: string, options: ReportOptions, read: Fil
 }
 
 /** The fitted model: from `model/` and `mixture/` of a finished run, else from a checkpoint. */
-export interface FittedModel {
+interface FittedModel {
   transform: Transform;
   /** In model coordinates, centred on the mean of the data, as in a checkpoint. */
   mixture: Mixture;

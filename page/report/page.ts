@@ -3,9 +3,7 @@ import { readFileSync } from 'node:fs';
 import { munkres } from 'munkres';
 import { PAGE_FILES } from '../../base/package.ts';
 import { emptyHistory, kChanges, keptEvents, type RunHistory } from '../../run/history.ts';
-import { byLabels, cardsLegend, clusterCards, nameText } from '../drawing/cluster-details.ts';
-import { legend, tableRows } from '../drawing/cluster-table.ts';
-import { nextSplitText, treeLegend } from '../drawing/dendrogram.ts';
+import { byLabels, cardsLegend, clusterCards, legend, nameText, tableRows } from '../drawing/clusters.ts';
 import {
   configEntries,
   type Entry,
@@ -21,6 +19,7 @@ import { axesText } from '../drawing/points.ts';
 import { updateTexts } from '../drawing/river.ts';
 import { type GatheredRun, packedRun } from '../drawing/run-model.ts';
 import { count, counted, escaped, percent } from '../drawing/text.ts';
+import { nextSplitText, treeLegend } from '../drawing/tree-picture.ts';
 import { cardImages, type ExemplarView } from './exemplars.ts';
 
 /**

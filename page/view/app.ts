@@ -4,8 +4,6 @@ import type { FastifyInstance } from 'fastify';
 import type { BindAddress } from '../../base/address.ts';
 import { dpmeshVersion } from '../../base/package.ts';
 import { UserError } from '../../base/user-error.ts';
-import type { Source } from '../../data/source.ts';
-import type { KeptTexts } from '../../data/texts/kept-texts.ts';
 import { accuracy, ariOfLabels, contingency, nmiOfLabels } from '../../model/scores.ts';
 import type { RunConfig } from '../../run/config.ts';
 import type { FileReaders } from '../../run/file-readers.ts';
@@ -15,11 +13,11 @@ import type { RunComparison, RunTable } from '../drawing/api.ts';
 import type { MapSource } from '../drawing/map.ts';
 import { type FoundMap, wholeMapOf } from '../map.ts';
 import { addPages, createGuardedApp, htmlPage } from '../pages.ts';
+import { addStream, type MessageStream } from '../port.ts';
 import { picturesOf } from '../report/draw.ts';
 import { gatherContents } from '../report/gather.ts';
 import { crosstab, reportPage } from '../report/page.ts';
-import { once, serveMap, serveRows } from '../routes.ts';
-import { addStream, type MessageStream } from '../stream.ts';
+import { once, type ServedRun, serveRun } from '../routes.ts';
 
 /** Comparisons that are kept. */
 const MOST_KEPT = 1000;
@@ -27,10 +25,7 @@ const MOST_KEPT = 1000;
 const MOST_POINTS = 20_000;
 
 /** What the data of a run say of its rows. */
-export interface RowData {
-  /** The rows as they are in the data, also where their latent vectors were clustered; null: they have changed, or cannot be read. */
-  source(): Promise<Source | null>;
-  texts(): Promise<Pick<KeptTexts, 'at'> | null>;
+export interface RowData extends Required<Pick<ServedRun, 'source' | 'texts'>> {
   /** Why texts and other columns are not shown: of the files that have them one has changed; null if none has. */
   problem(): Promise<string | null>;
   /** The map, with what they say of rows on it. */
@@ -79,8 +74,7 @@ function addRun(
   const page = once(() => pageOf(viewed, data, read));
   const map = once(() => mapOf(viewed, data));
   addPages(app, page);
-  serveRows(app, data.source, data.texts);
-  serveMap(app, map);
+  serveRun(app, { ...data, map });
   addStream(app, stream);
 }
 
@@ -162,7 +156,7 @@ const textOf = (value: unknown): string =>
 const MOST_CELLS = 1 << 18;
 
 /** Compares the labels of two finished runs. UserError if they are not of the same rows, or files are damaged. */
-export function compareRuns(a: ViewedRun, b: ViewedRun): RunComparison {
+function compareRuns(a: ViewedRun, b: ViewedRun): RunComparison {
   const [first, second] = [a.run.data, b.run.data];
   if (first.fingerprint !== second.fingerprint || first.rows !== second.rows)
     throw new UserError(`${a.path} and ${b.path} are of different rows`);

@@ -5,8 +5,7 @@ import { UserError } from '../../base/user-error.ts';
 import { placeOf } from '../../run/finished-run.ts';
 import { readRunFile } from '../../run/run-file.ts';
 import { hasLabels } from '../../run/run-files.ts';
-import { type Http, type HttpOptions, openPort } from '../port.ts';
-import type { MessageSource } from '../stream.ts';
+import { type Http, type HttpOptions, type MessageSource, openPort } from '../port.ts';
 import type { ViewedRun } from './app.ts';
 
 const CHECK_MS = 250;

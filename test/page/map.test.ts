@@ -6,7 +6,7 @@ import fastify from 'fastify';
 import { RECORD } from '../../model/map-tiles.ts';
 import { aboutMap, type MapSource, nameBeside, ofSample } from '../../page/drawing/map.ts';
 import { sampleOfMap } from '../../page/map.ts';
-import { serveMap } from '../../page/routes.ts';
+import { serveRun } from '../../page/routes.ts';
 import { openMap } from '../../run/map-tiles.ts';
 import { scratchFolder } from '../data/files.ts';
 import { mappedRun } from './report/mapped.ts';
@@ -19,7 +19,7 @@ test('a server has the map, its density and its tiles, and says which of them th
   const sample = sampleOfMap({ about: aboutMap(saved.index, null, null), saved });
   const asked = (map: MapSource | 'later' | null) => {
     const app = fastify();
-    serveMap(app, async () => map);
+    serveRun(app, { map: async () => map, source: async () => null });
     return (path: string) => app.inject(`/api/map${path}`);
   };
   const ask = asked(ofSample(sample));

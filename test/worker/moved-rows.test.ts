@@ -232,9 +232,9 @@ for (const schedule of KINDS)
 
     test('rows in reports and in the live picture are the same', async () => {
       const y = await readSample(memory(w.raw), transform);
-      assert.equal(y.rows, rows.length);
-      agrees(y.values, rows.flatMap(byHand), 5e-6);
-      assert.deepEqual([...classify(by, y.values)], await predicted(w.raw));
+      assert.equal(y.numbers.length, rows.length);
+      agrees(y.rows, rows.flatMap(byHand), 5e-6);
+      assert.deepEqual([...classify(by, y.rows)], await predicted(w.raw));
     });
 
     test('values so large that moved they could overflow are refused', async () => {

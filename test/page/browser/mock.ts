@@ -1,12 +1,11 @@
-// The endpoints of the coordinator's HTTP port for a simulated run. As a program it serves that run:
+// A simulated run at the server's own routes. As a program it serves that run:
 //   npx tsx test/page/browser/mock.ts [clusters] [dim] [rows] [epochs]
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
-import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import type { ServerResponse } from 'node:http';
 import { fileURLToPath } from 'node:url';
 import type { BrowserContextOptions, Page } from 'playwright-core';
 import { SECURITY_HEADERS } from '../../../base/http.ts';
-import { imageUri } from '../../../data/images/folder.ts';
+import type { Source } from '../../../data/source.ts';
 import type { PastUpdate } from '../../../model/stream/findings.ts';
 import type {
   MergeTree,
@@ -17,20 +16,12 @@ import type {
   Status,
   WorkSpan,
 } from '../../../page/drawing/api.ts';
-import type { Described, RowContents } from '../../../page/drawing/cluster-details.ts';
+import type { Described } from '../../../page/drawing/clusters.ts';
+import { addPages, createGuardedApp } from '../../../page/pages.ts';
+import { serveRun } from '../../../page/routes.ts';
 import type { TimedEvent } from '../../../run/events.ts';
 import { drawn, open } from './browser.ts';
 import { noEpochs, treeOf, type WorldOptions, world } from './world.ts';
-
-const DIST = fileURLToPath(new URL('../../../dist/web/', import.meta.url));
-const SCRIPT = 'text/javascript; charset=utf-8';
-const TYPES: Record<string, string> = {
-  'index.html': 'text/html; charset=utf-8',
-  'app.js': SCRIPT,
-  'analysis.js': SCRIPT,
-  'app.css': 'text/css; charset=utf-8',
-  'icon.svg': 'image/svg+xml',
-};
 
 export interface MockOptions extends Partial<WorldOptions> {
   /** Epochs completed at the start. */
@@ -52,13 +43,10 @@ export interface MockOptions extends Partial<WorldOptions> {
 export type Mock = Awaited<ReturnType<typeof mock>>;
 
 /** Rows that are images: a grey of their own. */
-const rowsOf = (rows: number[]): RowContents => ({
-  names: null,
-  rows: rows.map((row) => ({
-    row,
-    image: imageUri(Array(64).fill(row % 256), { height: 8, width: 8, channels: 1, planar: false }, [0, 255]),
-  })),
-});
+const IMAGES = {
+  ...{ rows: 70_000, dim: 64, dtype: 'uint8', shape: [8, 8] },
+  read: async (row: number) => new Float32Array(64).fill(row % 256),
+} as unknown as Source;
 
 export async function mock(options: MockOptions = {}) {
   const { clusters = 10, dim = 10, rows = 4000, workers = 4, host } = options;
@@ -110,46 +98,42 @@ export async function mock(options: MockOptions = {}) {
     controls: options.controls ?? true,
   });
 
-  const server = createServer((request, response) => {
-    for (const [name, value] of Object.entries(SECURITY_HEADERS)) response.setHeader(name, value);
-    respond(request, response);
+  const app = createGuardedApp({ bound: { host: '127.0.0.1', port: options.port ?? 0 }, token: null });
+  addPages(app);
+  const whenDone =
+    <T>(found: T | undefined) =>
+    async () =>
+      status === 'done' ? (found ?? null) : null;
+  serveRun(app, {
+    info: async () => run(),
+    outcome: whenDone(options.outcome),
+    described: whenDone(options.described),
+    updates: whenDone(options.updates),
+    source: async () => IMAGES,
+    map: async () => null,
   });
-
-  function respond({ method, url = '/' }: IncomingMessage, response: ServerResponse) {
-    const path = url.split('?')[0];
-    const type = (value: string) => response.setHeader('content-type', value);
-    const nothing = (status: number) => response.writeHead(status).end();
-    const json = (value: unknown) => type('application/json').end(JSON.stringify(value));
-    if (method === 'POST') {
-      posts.push(path);
-      nothing(204);
-      const next = { pause: 'paused', resume: 'running', finish: 'finishing', stop: 'stopped' } as const;
-      const status = next[path.replace('/api/', '') as keyof typeof next];
-      return status && setStatus(status);
-    }
-    if (path === '/api/run') return json(run());
-    if (path === '/api/history') return json({ epochs, events: events.slice(-10_000), work });
-    if (path === '/api/state') return json(stateNow());
-    if (path === '/api/sample') {
-      response.writeHead(200, { 'x-rows': rows, 'x-dim': dim, 'x-rows-in-all': 70_000 });
-      return response.end(Buffer.from(simulated.sample.buffer));
-    }
-    if (path === '/api/rows') return json(rowsOf(url.split('rows=')[1].split(',').map(Number)));
-    const whenDone: Record<string, unknown> = {
-      '/api/result': options.outcome,
-      '/api/clusters': options.described,
-      '/api/updates': options.updates,
-      '/api/map': null,
-    };
-    if (path in whenDone) return status === 'done' && whenDone[path] ? json(whenDone[path]) : nothing(204);
-    if (path === '/api/stream') {
-      type('text/event-stream').write(': dpmesh\n\n');
-      clients.add(response);
-      return response.on('close', () => clients.delete(response));
-    }
-    const name = path === '/' ? 'index.html' : path.slice(1);
-    return name in TYPES ? type(TYPES[name]).end(readFileSync(DIST + name)) : nothing(404);
-  }
+  app.get('/api/history', async () => ({ epochs, events: events.slice(-10_000), work }));
+  app.get('/api/state', async () => stateNow());
+  app.get('/api/sample', async (_request, reply) =>
+    reply
+      .headers({ 'x-rows': rows, 'x-dim': dim, 'x-rows-in-all': 70_000 })
+      .send(Buffer.from(simulated.sample.buffer)),
+  );
+  app.get('/api/stream', (_request, reply) => {
+    reply.hijack();
+    reply.raw.writeHead(200, { ...SECURITY_HEADERS, 'content-type': 'text/event-stream' });
+    reply.raw.write(': dpmesh\n\n');
+    clients.add(reply.raw);
+    reply.raw.on('close', () => clients.delete(reply.raw));
+  });
+  const statusAfter = { pause: 'paused', resume: 'running', finish: 'finishing', stop: 'stopped' } as const;
+  for (const action of ['pause', 'resume', 'checkpoint', 'finish', 'stop'])
+    app.post(`/api/${action}`, async (_request, reply) => {
+      posts.push(`/api/${action}`);
+      const next = statusAfter[action as keyof typeof statusAfter];
+      if (next) setTimeout(setStatus, 0, next);
+      return reply.code(204).send();
+    });
 
   function stateNow(): StateOf {
     const state = simulated.stateAt(epoch);
@@ -165,15 +149,14 @@ export async function mock(options: MockOptions = {}) {
   }
 
   // A failing test leaves the server open, which must not keep the process alive.
-  if (options.port === undefined) server.unref();
-  await new Promise<void>((resolve) => server.listen(options.port ?? 0, '127.0.0.1', resolve));
-  const { port } = server.address() as { port: number };
+  if (options.port === undefined) app.server.unref();
+  const url = await app.listen({ port: options.port ?? 0, host: '127.0.0.1' });
   const cut = () => {
     for (const client of clients) client.destroy();
     clients.clear();
   };
   return {
-    url: `http://127.0.0.1:${port}`,
+    url,
     /** The path of each POST request. */
     posts,
     /** Simulates one more epoch. */
@@ -184,8 +167,8 @@ export async function mock(options: MockOptions = {}) {
     cut,
     async close() {
       cut();
-      server.closeAllConnections();
-      await new Promise((resolve) => server.close(resolve));
+      app.server.closeAllConnections();
+      await app.close();
     },
   };
 }

@@ -4,7 +4,7 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { after } from 'node:test';
 import type { Page } from 'playwright-core';
-import { COLOURS } from '../../../page/drawing/palette.ts';
+import { COLOURS } from '../../../page/drawing/svg.ts';
 import { addPages, createGuardedApp } from '../../../page/pages.ts';
 import { updatesOf } from '../report/contents.ts';
 import {

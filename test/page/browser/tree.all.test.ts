@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { after } from 'node:test';
 import type { Page } from 'playwright-core';
 import type { MergeTree } from '../../../page/drawing/api.ts';
-import { COLOURS } from '../../../page/drawing/palette.ts';
+import { COLOURS } from '../../../page/drawing/svg.ts';
 import { becomes, closeBrowser, colours, isVisible, overflow, test, textOf } from './browser.ts';
 import { onPage } from './mock.ts';
 

@@ -3,8 +3,7 @@ import test from 'node:test';
 import { median } from 'd3-array';
 import { classify } from '../../../model/state.ts';
 import { bytesIn, type StateOf } from '../../../page/drawing/api.ts';
-import { tableRows } from '../../../page/drawing/cluster-table.ts';
-import { inCut } from '../../../page/drawing/dendrogram.ts';
+import { tableRows } from '../../../page/drawing/clusters.ts';
 import {
   assignSlots,
   createMap,
@@ -13,9 +12,9 @@ import {
   type DisplaySample,
   sampledRows,
 } from '../../../page/drawing/model-view.ts';
-import { colourOf } from '../../../page/drawing/palette.ts';
 import { pointsPicture } from '../../../page/drawing/points.ts';
-import { treePicture } from '../../../page/drawing/tree-picture.ts';
+import { colourOf } from '../../../page/drawing/svg.ts';
+import { inCut, treePicture } from '../../../page/drawing/tree-picture.ts';
 import { treeOf, world } from '../browser/world.ts';
 
 /** Views of states, with labels by their mixtures. */

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { type PastUpdate, withUpdate } from '../../../model/stream/findings.ts';
-import { colourOf } from '../../../page/drawing/palette.ts';
 import { riverOf, riverPicture, riverTable, updateTexts } from '../../../page/drawing/river.ts';
+import { colourOf } from '../../../page/drawing/svg.ts';
 import { updatesOf } from '../report/contents.ts';
 
 const history = updatesOf();

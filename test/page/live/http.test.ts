@@ -1,4 +1,3 @@
-// The HTTP port in this process, over real sockets; the run behind it is simulated.
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { request } from 'node:http';
@@ -10,19 +9,19 @@ import { isLoopback, parseBindAddress } from '../../../base/address.ts';
 import { coalesce, isOwnHost, isSameOrigin } from '../../../base/http.ts';
 import { noCounts } from '../../../coordinator/rounds/accounting.ts';
 import type { Source } from '../../../data/source.ts';
-import { planTransform } from '../../../data/transform-plan.ts';
 import type { State } from '../../../model/state.ts';
 import type { Message } from '../../../page/drawing/api.ts';
-import type { RowContents } from '../../../page/drawing/cluster-details.ts';
+import type { RowContents } from '../../../page/drawing/clusters.ts';
 import type { MonitoredRun } from '../../../page/live/api.ts';
 import { createCounters } from '../../../page/live/counters.ts';
 import { openHttp } from '../../../page/live/monitor.ts';
 import { createRecorder, type Recorder } from '../../../page/live/recorder.ts';
 import type { Http } from '../../../page/port.ts';
-import { readSample } from '../../../page/rows.ts';
 import type { RunConfig } from '../../../run/config.ts';
 import { savedTree } from '../../../run/tree.ts';
 import { scene } from '../../coordinator/fit/support.ts';
+
+// The HTTP port in this process, over real sockets; the run behind it is simulated.
 
 const { run, state } = scene({
   rows: [0, 1, 2, 10, 11, 12].map((x) => [x, x * x]),
@@ -518,103 +517,12 @@ describe('clients that do not read', () => {
   });
 });
 
-describe('recorded data', () => {
-  test('history before a resume is read from the event log, without epochs whose work was lost', () => {
-    const line = (seconds: number, event: object) =>
-      `${JSON.stringify({ time: new Date(1e12 + 1000 * seconds).toISOString(), ...event })}\n`;
-    const rest = { width: 1, loss: null, subLoss: null, seconds: {}, workers: {} };
-    const epoch = (n: number) => ({ type: 'epoch', epoch: n, k: n, ...rest });
-    const recorder = createRecorder(
-      (
-        line(0, { type: 'start', rows: 1, dim: 1, sample: 1, shards: 1 }) +
-        line(1, epoch(1)) +
-        line(2, epoch(2)) +
-        line(3, epoch(3)) +
-        '{"time":"half a li\n' +
-        line(1000, { type: 'resume', epoch: 2, k: 2, from: null }) +
-        line(1001, epoch(3)) +
-        line(1002, epoch(4))
-      ).split('\n'),
-      () => 0,
-    );
-    recorder.event({ type: 'resume', epoch: 3, k: 3, from: null });
-    const { epochs, events } = recorder.history();
-    assert.deepEqual(
-      [epochs.epoch, epochs.time],
-      [
-        [1, 2, 3],
-        [1, 2, 4],
-      ],
-    );
-    assert.deepEqual(
-      events.map(({ type }) => type),
-      ['start', 'resume', 'resume'],
-    );
-    recorder.epoch(at(4), { loss: null, subLoss: null });
-    assert.equal(recorder.history().epochs.time.at(-1), 5);
-  });
-
-  test('of a long run epochs are thinned out, and rejected proposals are dropped before changes of K', () => {
-    const long = createRecorder();
-    for (let epoch = 1; epoch <= 50_001; epoch++) long.epoch(at(epoch), { loss: null, subLoss: null });
-    const { epochs } = long.history();
-    assert.ok(epochs.epoch.length <= 20_000 && epochs.epoch.length >= 10_000, String(epochs.epoch.length));
-    assert.deepEqual([epochs.epoch.at(-1), epochs.k.length], [50_001, epochs.epoch.length]);
-    const typesOf = (recorder: Recorder) => recorder.history().events.map(({ type }) => type);
-    const change = { type: 'step', epoch: 6, kind: 'split', changed: 1, k: 2 } as const;
-    const about = { epoch: 12, clusters: [0], points: [1, 2], logRatio: -3, accepted: false };
-    const refused = { type: 'split' as const, ...about };
-    const recorder = createRecorder();
-    recorder.event({ type: 'start', rows: 6, dim: 2, sample: 6, shards: 2 });
-    recorder.event(change);
-    for (let i = 0; i < 35_000; i++) recorder.event({ ...refused, clusters: [i] });
-    const { events } = recorder.history();
-    assert.equal(events.length, 10_000);
-    assert.deepEqual(typesOf(recorder).slice(0, 3), ['start', 'step', 'split']);
-    assert.deepEqual((events.at(-1) as typeof refused).clusters, [34_999]);
-    // The same if read from the event log of earlier sessions.
-    const lines = [change, ...Array<typeof refused>(35_000).fill(refused)];
-    const time = '2026-11-25T00:00:00.000Z';
-    const again = createRecorder(lines.map((event) => JSON.stringify({ time, ...event })));
-    assert.deepEqual([typesOf(again).length, typesOf(again)[0]], [10_000, 'step']);
-  });
-
-  test('the sample has rows from all over the data, in the coordinates of the nets', async () => {
-    const rows = 50_000;
-    const dim = 3;
-    const source: Source = {
-      ...{ rows, dim, dtype: 'float32', close() {} },
-      stored: () => assert.fail('not used'),
-      read: async (start, count) =>
-        Float32Array.from({ length: count * dim }, (_, i) =>
-          i % dim === 1 ? 5 : start + Math.floor(i / dim),
-        ),
-    };
-    const moments = {
-      rows,
-      mean: Float64Array.of(25_000, 5, 25_000),
-      covariance: Float64Array.of(4, 0, 1, 0, 0, 0, 1, 0, 9),
-      min: Float64Array.of(0, 5, 0),
-      max: Float64Array.of(rows, 5, rows),
-    };
-    const { transform } = planTransform('center', moments);
-    const sample = await readSample(source, transform);
-    assert.deepEqual([sample.rows, sample.dim, sample.values.length], [20_000, 2, 40_000]);
-    // Columns 0 and 2: the same number, over standard deviations of 2 and 3.
-    const index = (i: number) => sample.values[i * 2] * 2 + 25_000;
-    assert.deepEqual([index(0), index(19_999)], [0, rows - 1]);
-    for (let i = 1; i < sample.rows; i++) assert.ok(index(i) > index(i - 1));
-    assert.ok(Math.abs(sample.values[1] * 3 - sample.values[0] * 2) < 1e-2);
-  });
-
-  test('addresses are HOST:PORT', () => {
-    assert.deepEqual(parseBindAddress('--http', '[::1]:80'), { host: '::1', port: 80 });
-    assert.deepEqual(parseBindAddress('--http', 'gpu-1.lan:0'), { host: 'gpu-1.lan', port: 0 });
-    for (const wrong of ['9464', 'localhost', ':80', 'a:70000', 'http://a:1', 'a:1/x', ''])
-      assert.throws(() => parseBindAddress('--http', wrong), /must look like HOST:PORT/);
-    for (const own of ['localhost', '127.0.0.1', '127.8.8.8', '::1', '[::1]'])
-      assert.ok(isLoopback(own), own);
-    for (const open of ['127.example.com', '0.0.0.0', '::', '10.0.0.1', '127.1.evil.org'])
-      assert.ok(!isLoopback(open), open);
-  });
+test('addresses are HOST:PORT', () => {
+  assert.deepEqual(parseBindAddress('--http', '[::1]:80'), { host: '::1', port: 80 });
+  assert.deepEqual(parseBindAddress('--http', 'gpu-1.lan:0'), { host: 'gpu-1.lan', port: 0 });
+  for (const wrong of ['9464', 'localhost', ':80', 'a:70000', 'http://a:1', 'a:1/x', ''])
+    assert.throws(() => parseBindAddress('--http', wrong), /must look like HOST:PORT/);
+  for (const own of ['localhost', '127.0.0.1', '127.8.8.8', '::1', '[::1]']) assert.ok(isLoopback(own), own);
+  for (const open of ['127.example.com', '0.0.0.0', '::', '10.0.0.1', '127.1.evil.org'])
+    assert.ok(!isLoopback(open), open);
 });

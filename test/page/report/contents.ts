@@ -2,7 +2,7 @@
 
 import { DENSITY_CELLS, RECORD, writeRecord } from '../../../model/map-tiles.ts';
 import type { PastUpdate } from '../../../model/stream/findings.ts';
-import type { Described } from '../../../page/drawing/cluster-details.ts';
+import type { Described } from '../../../page/drawing/clusters.ts';
 import { aboutMap, type SampledMap } from '../../../page/drawing/map.ts';
 import {
   createMap,

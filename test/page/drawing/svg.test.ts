@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
-import { COLOURS, colourOf, hexOf, mix, type Rgb, rgbOf } from '../../../page/drawing/palette.ts';
+import { COLOURS, colourOf, hexOf, mix, type Rgb, rgbOf } from '../../../page/drawing/svg.ts';
 
 type Vector = readonly number[];
 

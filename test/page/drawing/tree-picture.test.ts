@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { heightScale } from '../../../page/drawing/axes.ts';
-import { cutText, groupName, inCut, nextSplitText, treeLayout } from '../../../page/drawing/dendrogram.ts';
+import { heightScale } from '../../../page/drawing/charts.ts';
 import type { Cluster } from '../../../page/drawing/model-view.ts';
-import { COLOURS } from '../../../page/drawing/palette.ts';
+import { COLOURS } from '../../../page/drawing/svg.ts';
+import { cutText, groupName, inCut, nextSplitText, treeLayout } from '../../../page/drawing/tree-picture.ts';
 
 /** Clusters of these sizes, each joined with the group of all before it. */
 const chain = (sizes: number[], heights: number[]) => ({
