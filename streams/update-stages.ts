@@ -6,8 +6,8 @@ import { publishHashes, publishTransform } from '../coordinator/fit/publish.ts';
 import { labelsOnly } from '../coordinator/fit/row-writer.ts';
 import type { Prepared } from '../coordinator/fit/run-context.ts';
 import {
-  type AboutRun,
   aboutCheckpoint,
+  type MetadataPorts,
   metadataOf,
   type Ports,
   type RunContext,
@@ -316,7 +316,7 @@ const asWeighed = ({ T, counts, columns, ...rest }: FullPassResult, factor: numb
 
 /** Draws the sample of all rows so far, and writes it with the state from which the clusters go on. */
 async function drawRows(
-  context: AboutRun & Ports<'emit' | 'out' | 'signal' | 'spent' | 'trainer' | 'warn'>,
+  context: MetadataPorts & Ports<'emit' | 'out' | 'signal' | 'spent' | 'trainer' | 'warn'>,
   request: UpdateRequest,
   read: DataMoments,
   state: RunState,

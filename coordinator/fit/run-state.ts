@@ -113,7 +113,7 @@ export interface RunContext {
 export type Ports<K extends keyof RunContext> = Pick<RunContext, K>;
 
 /** Those by which run.json says what the run is of. */
-export type AboutRun = Ports<
+export type MetadataPorts = Ports<
   'config' | 'source' | 'leftOut' | 'layout' | 'server' | 'update' | 'versions' | 'id' | 'mixed'
 >;
 
@@ -179,7 +179,7 @@ export function totalsSince(before: RunTotals | null, server: Server, startTime:
 }
 
 /** What run.json says of a run before its result. `hashes`: of the rows of the data. */
-export function metadataOf(input: AboutRun, state: RunState, hashes: Uint8Array): RunMetadata {
+export function metadataOf(input: MetadataPorts, state: RunState, hashes: Uint8Array): RunMetadata {
   const { config, source, layout, leftOut, versions, id, server, mixed } = input;
   const { run, data, encoding, update } = state;
   const read = update?.read ?? data;

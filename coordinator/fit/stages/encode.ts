@@ -21,8 +21,8 @@ import {
 import { encodeAll, encoderShards } from '../encoder/train-encoder.ts';
 import { publishHashes } from '../publish.ts';
 import {
-  type AboutRun,
   aboutCheckpoint,
+  type MetadataPorts,
   metadataOf,
   type Ports,
   type RunStage,
@@ -43,7 +43,7 @@ const inTraining = ({ config }: Ports<'config'>, layout: Layout): Layout => ({
  * decision whether the encoder learns from the clusters, when the run goes back to its training.
  */
 export function encoderStages(
-  context: AboutRun &
+  context: MetadataPorts &
     Ports<
       | 'checkpoints'
       | 'check'

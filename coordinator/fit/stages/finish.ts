@@ -41,8 +41,8 @@ import { TREE } from '../../../run/tree.ts';
 import { labelParts, removeUnfinishedParts } from '../label-parts.ts';
 import { summarize, writeCentres, writeMap, writeModel } from '../results.ts';
 import {
-  type AboutRun,
   isInParts,
+  type MetadataPorts,
   metadataOf,
   type Ports,
   type RunStage,
@@ -66,7 +66,7 @@ const RETRY_DELAYS = [1, 2, 4, 8, 15, 30];
  * written after a minute of retries.
  */
 export function labelStage(
-  context: AboutRun &
+  context: MetadataPorts &
     Ports<'checkpoints' | 'observer' | 'out' | 'resume' | 'trainer' | 'warn' | 'dispatcher' | 'labels'>,
 ): RunStage {
   const { trainer, observer, warn } = context;
@@ -100,7 +100,8 @@ export function labelStage(
 
 /** Writes what all rows and clusters are: the model, descriptions, and the summary. UserError as of `labelStage`. */
 export function describeStage(
-  context: AboutRun & Ports<'checkpoints' | 'dispatcher' | 'out' | 'spent' | 'trainer' | 'warn' | 'written'>,
+  context: MetadataPorts &
+    Ports<'checkpoints' | 'dispatcher' | 'out' | 'spent' | 'trainer' | 'warn' | 'written'>,
 ): RunStage {
   const { source, out, checkpoints, trainer, written } = context;
   return {
@@ -182,7 +183,7 @@ export function describeStage(
 
 /** Trains the replicates, if there are to be any; then the run is done. UserError as of `labelStage`. */
 export function replicateStage(
-  context: AboutRun &
+  context: MetadataPorts &
     Ports<'checkpoints' | 'earlyFinish' | 'emit' | 'out' | 'signal' | 'spent' | 'trainer' | 'warn'>,
 ): RunStage {
   const { config, server, checkpoints, emit, spent } = context;
@@ -223,7 +224,7 @@ const lineageFile = ({ updates, ids, drift, history }: Stream, lineage: readonly
 
 /** `summary`: null before there is one. */
 async function writeResult(
-  context: AboutRun & Ports<'out'>,
+  context: MetadataPorts & Ports<'out'>,
   state: RunState,
   summary: Summary | null,
 ): Promise<void> {

@@ -15,8 +15,8 @@ import type { PrepareInput } from '../preparation/prepare.ts';
 import { publishTransform } from '../publish.ts';
 import { FEW_COLUMNS, isGraph, momentsRound } from '../reading/moments.ts';
 import {
-  type AboutRun,
   isInParts,
+  type MetadataPorts,
   metadataOf,
   type Ports,
   type RunStage,
@@ -29,7 +29,7 @@ import { startMap } from './map.ts';
  * are decided, and the run directory is there.
  */
 export function readStage(
-  context: AboutRun &
+  context: MetadataPorts &
     Ports<
       | 'check'
       | 'checkpoints'
