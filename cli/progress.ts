@@ -1,7 +1,7 @@
 import { indentContinuation, oneLine } from '../base/text.ts';
 import { counted, likelihoodText } from '../page/drawing/text.ts';
 import type { RunEvent } from '../run/events.ts';
-import { lineageText } from '../run/events.ts';
+import { lineageText } from '../run/lineage.ts';
 
 /** What a terminal shows of a run: a status line that is updated in place, and lines for events. It gets events and text alone, and does not know where the run computes. */
 

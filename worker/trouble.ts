@@ -1,6 +1,7 @@
 import { UserError } from '../base/user-error.ts';
 import { Unreachable } from '../data/remote/address.ts';
 import { BackendFailure, OutOfDeviceMemory } from './compute/backends/backend.ts';
+import { OUT_OF_DEVICE_MEMORY, USER_ERROR } from './exit-codes.ts';
 
 /** This worker's machine cannot do what others may: the worker leaves, and the run goes on without it. */
 export class LocalTrouble extends UserError {}
@@ -23,11 +24,6 @@ export function localTrouble(error: unknown): UserError | null {
   if (code !== undefined && syscall !== undefined) return new LocalTrouble(error.message);
   return null;
 }
-
-/** A UserError: the process would fail again if it were restarted. */
-export const USER_ERROR = 2;
-/** The device is out of memory, as it would be for another worker in its place. */
-export const OUT_OF_DEVICE_MEMORY = 3;
 
 /** The exit code of a worker process that ends with this error. */
 export function exitCodeOf(error: unknown): number {

@@ -1,6 +1,6 @@
 import type { EndReason } from '../../model/schedule.ts';
 import type { TimedEvent } from '../../run/events.ts';
-import { lineageText } from '../../run/events.ts';
+import { lineageText } from '../../run/lineage.ts';
 import { certaintyText } from '../../run/summary.ts';
 import {
   count,

@@ -1,7 +1,7 @@
 import { scaleLinear } from 'd3-scale';
 import { area, curveBumpX } from 'd3-shape';
 import type { PastUpdate } from '../../model/stream/findings.ts';
-import { lineageText } from '../../run/events.ts';
+import { lineageText } from '../../run/lineage.ts';
 import { bottomAxis } from './charts.ts';
 import { colourOf, picture, text, WIDTH } from './svg.ts';
 import { escaped, percent } from './text.ts';

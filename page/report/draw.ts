@@ -1,5 +1,4 @@
 import { existsSync, rmSync } from 'node:fs';
-import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { attempted, makeFolder, readFully, statusOf, withFile, writeFile } from '../../base/files.ts';
 import { UserError } from '../../base/user-error.ts';
@@ -9,10 +8,11 @@ import { nodeNames } from '../drawing/clusters.ts';
 import { mapPicture } from '../drawing/map-picture.ts';
 import { pointsPicture } from '../drawing/points.ts';
 import { riverPicture } from '../drawing/river.ts';
-import { FONT, inDark } from '../drawing/svg.ts';
+import { inDark } from '../drawing/svg.ts';
 import { treePicture } from '../drawing/tree-picture.ts';
 import { exemplarPicture } from './exemplars.ts';
 import { type CaptionedPicture, type ReportContents, reportPage } from './page.ts';
+import { pngOf } from './png.ts';
 
 /** Pixels a unit of the map with names, for print: 300 an inch where it is 9 inches wide. */
 const PRINT_ZOOM = 3;
@@ -134,27 +134,4 @@ export function* picturesOf(contents: ReportContents): Generator<CaptionedPictur
     yield picture('k', kChart(history, classes), '');
     yield picture('losses', lossChart(history.epochs), '');
   }
-}
-
-/** Pixels per unit of a picture: sharp on high-resolution screens and in print. */
-const ZOOM = 2;
-const { resolve } = createRequire(import.meta.url);
-const FACES = ['400Regular/OpenSans_400Regular.ttf', '600SemiBold/OpenSans_600SemiBold.ttf'];
-/** Characters beyond Latin, Greek and Cyrillic, which Open Sans may lack. */
-const FOREIGN = /[\u0530-\u1dff\u2300-\ufffc\u{10000}-\u{10ffff}]/u;
-
-/** Renders a picture as PNG, `zoom` pixels a unit, on another thread. The font is bundled, so the result is the same on every machine. */
-export async function pngOf(svg: string, zoom = ZOOM): Promise<Uint8Array> {
-  const { renderAsync } = await import('@resvg/resvg-js');
-  const image = await renderAsync(svg, {
-    fitTo: { mode: 'zoom', value: zoom },
-    font: {
-      fontFiles: FACES.map((face) => resolve(`@expo-google-fonts/open-sans/${face}`)),
-      // Class names may be in any script.
-      loadSystemFonts: FOREIGN.test(svg),
-      defaultFontFamily: FONT,
-      sansSerifFamily: FONT,
-    },
-  });
-  return image.asPng();
 }

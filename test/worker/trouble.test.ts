@@ -3,7 +3,8 @@ import { test } from 'node:test';
 import { UserError } from '../../base/user-error.ts';
 import { OutOfDeviceMemory } from '../../worker/compute/backends/backend.ts';
 import { wasmKernels } from '../../worker/compute/backends/wasm.ts';
-import { exitCodeOf, localTrouble, OUT_OF_DEVICE_MEMORY, USER_ERROR } from '../../worker/trouble.ts';
+import { OUT_OF_DEVICE_MEMORY, USER_ERROR } from '../../worker/exit-codes.ts';
+import { exitCodeOf, localTrouble } from '../../worker/trouble.ts';
 
 const systemError = (code: string, syscall?: string) =>
   Object.assign(new Error(`${code}: no`), { code, syscall });

@@ -3,8 +3,8 @@ import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { childArguments } from '../../base/package.ts';
 import { UserError } from '../../base/user-error.ts';
+import { OUT_OF_DEVICE_MEMORY, USER_ERROR } from '../exit-codes.ts';
 import type { Coordinator, ProcessOptions } from '../process.ts';
-import { OUT_OF_DEVICE_MEMORY, USER_ERROR } from '../trouble.ts';
 
 /** Keeps processes alive: starts them again, with growing delays, until they are done or given up. What they compute it does not know. */
 
