@@ -76,9 +76,18 @@ function assignWords(parsed: Parsed, command: Command): string | null {
     const fix = isOfPattern(surplus, command) ? IN_QUOTES : 'leave one out';
     return `${surplus} and --${flag} ${parsed[flag]} are both given for --${flag}; ${fix}`;
   }
-  for (const [i, word] of words.entries()) parsed[free[i]] = word;
+  for (const [i, word] of words.entries()) {
+    const flag = free[i];
+    const value = command.builder[flag].type === 'number' ? numberOf(word) : word;
+    if (Number.isNaN(value)) return notNumber(flag, word);
+    parsed[flag] = value;
+  }
   return null;
 }
+
+/** NaN for a text that is not a number; what is no text (a default, or `false` of `--no-…`) stays. */
+export const numberOf = (value: unknown) =>
+  typeof value !== 'string' ? value : value.trim() === '' ? Number.NaN : Number(value);
 
 function missingFlag(parsed: Parsed, flags: Flags): string | null {
   for (const [name, { demandOption, describe }] of Object.entries(flags))
@@ -150,10 +159,12 @@ function invalidNumber(parsed: Parsed, args: readonly string[], flags: Flags): s
     if (type !== 'number' || !Number.isNaN(parsed[name])) continue;
     const index = args.findLastIndex((arg) => arg === `--${name}` || arg.startsWith(`--${name}=`));
     const [, value = args[index + 1] ?? ''] = /=(.*)$/s.exec(args[index] ?? '=') ?? [];
-    return `--${name} ${value} must be a number`.replace('  ', ' ');
+    return notNumber(name, value);
   }
   return null;
 }
+
+const notNumber = (flag: string, value: string) => `--${flag} ${value} must be a number`.replace('  ', ' ');
 
 function setBooleans(parsed: Parsed, typed: ReturnType<typeof typedFlags>): string | null {
   for (const { name, flag, value: text } of typed) {

@@ -5,6 +5,7 @@ import {
   argumentProblem,
   commandNamed,
   missingPositional,
+  numberOf,
   positionalNames,
   withoutDashes,
 } from './arguments.ts';
@@ -38,9 +39,6 @@ const asRead = (flags: Flags): Flags =>
   );
 const lastOf = (value: unknown) => (Array.isArray(value) ? value.at(-1) : value);
 const together = (value: unknown) => (Array.isArray(value) ? value.join(',') : value);
-/** NaN for what is not a number; what is no text (a default, or `false` of `--no-…`) stays. */
-const numberOf = (value: unknown) =>
-  typeof value !== 'string' ? value : value.trim() === '' ? Number.NaN : Number(value);
 
 /**
  * A command for yargs, with checks before those of yargs, whose messages do not name the flag. Its handler throws what is to be run out

@@ -6,8 +6,8 @@ import { UserError } from '../base/user-error.ts';
  * that others do not notice, whatever it is.
  */
 
-/** Of all that is beside the numbers: bytes, values, and how deep one lies in another. */
-const [MOST_BYTES, MOST_VALUES, MOST_DEPTH] = [1 << 20, 10_000, 32];
+/** Of all that is beside the numbers: bytes; texts, lists, objects and what separates them; and how deep one lies in another. */
+const [MOST_BYTES, MOST_TOKENS, MOST_DEPTH] = [1 << 20, 10_000, 32];
 /** Lists of numbers: a request needs one. */
 const MOST_LISTS = 8;
 /** Bytes of numbers that are parsed at once, and of a number with what is around it, in rows of very many. */
@@ -47,7 +47,7 @@ export async function readRequestJson(
 ): Promise<RequestJson> {
   const lists: NumberList[] = [];
   const others: Buffer[] = [];
-  let [depth, values, limit, from] = [0, 0, MOST_BYTES, 0];
+  let [depth, tokens, limit, from] = [0, 0, MOST_BYTES, 0];
   /** The last text, and the last byte that is not space. */
   let [text, last] = [json.subarray(0, 0), 0];
   let isData = false;
@@ -63,8 +63,11 @@ export async function readRequestJson(
       const begin = at++;
       for (; at <= limit && at < json.length && json[at] !== QUOTE; at++) if (json[at] === BACKSLASH) at++;
       text = json.subarray(begin, at + 1);
-    } else if (byte === COLON) isData = depth === DATA_DEPTH && isKey(text);
-    else if (byte === COMMA) values++;
+      tokens++;
+    } else if (byte === COLON) {
+      isData = depth === DATA_DEPTH && isKey(text);
+      tokens++;
+    } else if (byte === COMMA) tokens++;
     else if (byte === LIST_END || byte === OBJECT_END) depth--;
     else if (byte === LIST && last === COLON && isData) {
       const found = await readNumbers(json, at + 1, columns, take);
@@ -74,10 +77,10 @@ export async function readRequestJson(
       from = at = found.end;
     } else if (byte === LIST || byte === OBJECT) {
       depth++;
-      values++;
+      tokens++;
     }
     last = json[at];
-    if (depth > MOST_DEPTH || values > MOST_VALUES || lists.length > MOST_LISTS)
+    if (depth > MOST_DEPTH || tokens > MOST_TOKENS || lists.length > MOST_LISTS)
       throw refusal(400, 'the request has too many values beside its numbers: send inputs and outputs only');
   }
   others.push(json.subarray(from));

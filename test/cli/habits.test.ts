@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import { argumentProblem, type Parsed } from '../../cli/arguments.ts';
 import { evaluate } from '../../cli/labels.ts';
-import { cut, predict } from '../../cli/results.ts';
+import { cut, predict, rename } from '../../cli/results.ts';
 import { coordinator, train } from '../../cli/runs.ts';
 import { HABITS } from '../../cli/suggestions.ts';
 import { called } from '../e2e/in-process.ts';
@@ -63,6 +63,14 @@ describe('words in place of flags', () => {
     assert.equal(filled(predict, { folder: 'new.npy', run: 'runs/x', out: 'y.npy' }).parsed.data, 'new.npy');
     const { pred, labels } = filled(evaluate, { clusters: 'a.npy', classes: 'b.npy' }).parsed;
     assert.deepEqual([pred, labels], ['a.npy', 'b.npy']);
+  });
+
+  test('are numbers where the flag takes one', () => {
+    const words = (label: string) => filled(rename, { folder: 'runs/x', label, text: '7' });
+    const { run, cluster, name } = words('3').parsed;
+    assert.deepEqual([run, cluster, name], ['runs/x', 3, '7']);
+    assert.equal(words('three').problem, '--cluster three must be a number');
+    assert.equal(words('').problem, '--cluster must be a number');
   });
 
   test('are an error where the flag is given as well, or missing', () => {

@@ -614,6 +614,26 @@ describe('parts', () => {
     assert.deepEqual((await read(named)).values, values);
   });
 
+  test('what is no request is refused before much of it is read, whatever it repeats', async () => {
+    const signature = { columns: 1, k: 1, outputs: ['label'] as const };
+    for (const [begin, repeated] of [
+      ['', '""'],
+      ['{"inputs":[{', '"":'],
+      ['{"inputs":[{', '"data":'],
+      ['{"inputs":[{"data"', ':'],
+      ['{"inputs":[', '{},'],
+      ['{"inputs":[{"shape":[', '-1,'],
+      ['', '['],
+    ]) {
+      const json = begin + repeated.repeat(40_000);
+      await assert.rejects(
+        readRequest(bodyOf(json), null, signature, () => {}),
+        /too many values/,
+        repeated,
+      );
+    }
+  });
+
   test('a body is what arrived, however it is cut', () => {
     const bytes = Buffer.from(Array.from({ length: 600_000 }, (_, i) => i % 251));
     for (const [size, length] of [
