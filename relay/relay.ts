@@ -5,6 +5,7 @@ import { type Server, type ServerOptions, startServer } from '../coordinator/rou
 import type { Layout } from '../model/layout.ts';
 import { prefixed } from '../proto/codec.ts';
 import { type FromCoordinator, MOST_ABOUT, MOST_RELAYS, type WorkUnit } from '../proto/messages.ts';
+import { must } from '../proto/shapes.ts';
 import type { Tensors } from '../proto/tensors.ts';
 import { acceptRound, newestStates, type RoundMessage as Round } from '../worker/accept-round.ts';
 import { createFetches, Superseded } from '../worker/blocks.ts';
@@ -209,6 +210,10 @@ function openUplink(
     let rejected: unknown = null;
     try {
       acceptRound(tasks, { states, layout }, header, tensors);
+      must(
+        current?.header.round !== header.round || !current.header.sampled === !header.sampled,
+        'it has the rows of samples of some of its units only',
+      );
     } catch (error) {
       rejected = error;
     }

@@ -236,7 +236,11 @@ function problemOf(path: string, format: string, error: unknown): unknown {
   if (!(error instanceof QueryFailed)) return error;
   if (format === 'Parquet' && /No magic bytes|too small to be a Parquet/.test(error.message))
     return new UserError(`${path} is incomplete (no Parquet footer): copy it again`);
-  const what = error.message.replace(/^[A-Za-z ]+ Error: /, '').replaceAll(`'${path}'`, 'it');
+  const what = error.message
+    .replace(/^[A-Za-z ]+ Error: /, '')
+    // It has counted the one that it could not read already.
+    .replace(/^(Malformed JSON .* in (?:line|record\/value)) (\d+)/s, (_, of, count) => `${of} ${count - 1}`)
+    .replaceAll(`'${path}'`, 'it');
   return new UserError(`${path} cannot be read as ${format}: ${what.slice(0, 200)}`);
 }
 

@@ -2,11 +2,27 @@ import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { once } from 'node:events';
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, describe, test } from 'node:test';
-import { type AboutRun, openFinished, placeOf, problemOfLists, savedRun } from '../../run/finished-run.ts';
+import {
+  type AboutRun,
+  displacedRuns,
+  openFinished,
+  placeOf,
+  problemOfLists,
+  savedRun,
+} from '../../run/finished-run.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'dpmesh-finished-'));
 after(() => rmSync(folder, { recursive: true }));
@@ -101,6 +117,16 @@ describe('a run that a killed process has left beside its path', () => {
     rmSync(`${run}.update`, { recursive: true });
     assert.equal(placeOf(run), run);
     assert.ok(!existsSync(run));
+  });
+
+  test('is not where a link by the name of a displaced run leads', () => {
+    const [run, other] = [freshPath(), freshPath()];
+    saved(other, 'of somebody else');
+    symlinkSync(other, `${run}.${ENDED}`);
+    assert.equal(placeOf(run), run);
+    assert.ok(!existsSync(run));
+    assert.deepEqual(displacedRuns(run), []);
+    assert.equal(wordsOf(other), 'of somebody else');
   });
 
   test('is waited for while the process is at work', async () => {

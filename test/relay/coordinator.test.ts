@@ -103,6 +103,7 @@ test('a round that does not fit its states is refused, and the relay stays', asy
     { ...round, round: 2, tasks: [{ task: 'statistics', diagonal: false, block: 16 }] },
     { ...round, round: 3, units: [{ shard: 7, from: 0, to: 0 }] },
     { ...round, round: 4, sampled: [] },
+    { ...round, round: 5, sampled: [8] },
   ];
   const failures: string[] = [];
   const coordinator: RouterSocket = await bindRouter('tcp://127.0.0.1:*', (peer, frames) => {
@@ -112,6 +113,8 @@ test('a round that does not fit its states is refused, and the relay stays', asy
     else if (message.type === 'failure') failures.push(message.message);
     else return;
     send(rounds[failures.length] ?? { type: 'stop' });
+    // More of the round before, which has not ended.
+    if (failures.length === 4) send({ ...round, round: 5 });
   });
   const relay = await startRelay({
     ...{ places: [{ connect: coordinator.address }], bind: 'tcp://127.0.0.1:*', name: 'relay', log() {} },
@@ -124,5 +127,6 @@ test('a round that does not fit its states is refused, and the relay stays', asy
     'statistics reads the state transform, which is not among those of the round',
     'there is no such unit',
     'it has the rows of other samples than those of its units',
+    'it has the rows of samples of some of its units only',
   ]);
 });

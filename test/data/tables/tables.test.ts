@@ -101,6 +101,12 @@ describe('tables of other libraries', () => {
     });
   }
 
+  test('names the line of malformed JSON', async () => {
+    const line = '{"a":1,"b":2}';
+    await assert.rejects(read(put('second.jsonl', `${line}\nno\n${line}\n`)), /in line 2: /);
+    await assert.rejects(read(put('third.json', `[${line},\n${line},\nno]`)), /in record\/value 3: /);
+  });
+
   test('lists of JSON lines', async () =>
     assert.deepEqual((await read(fixture('lists.jsonl'), { text: 'text' })).values, rows));
   test('JSON lines have text that looks like a date, and all columns that cannot be used are named at once', async () => {
