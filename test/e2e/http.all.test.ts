@@ -74,7 +74,7 @@ describe('the HTTP port of a run', { concurrency: 2 }, () => {
       assert.match(metrics, new RegExp(`^dpmesh_${name}_bytes_total\\{.*\\} [1-9]\\d{3,}`, 'm'));
     assert.match(
       metrics,
-      /^dpmesh_worker_memory_bytes\{worker="local\/1",run="controlled",run_id="[0-9a-f]{8}"\} [1-9]\d+/m,
+      /^dpmesh_worker_memory_bytes\{worker="local\/\d",run="controlled",run_id="[0-9a-f]{8}"\} [1-9]\d+/m,
     );
     const { error, status, stdout, stderr } = spawnSync('promtool', ['check', 'metrics'], {
       input: metrics,
