@@ -177,7 +177,7 @@ describe('names of clusters', () => {
     const release = await lockDirectory(run);
     await refuses(0, 'x', /in use/);
     release();
-    refused(await rename(run, 'x', 'y'), /has no cluster/);
+    refused(await rename(run, 'x', 'y'), /--cluster x must be a number/);
   });
 
   test('killed at any change of a file, the run opens, and the same command makes it whole', async () => {
