@@ -12,12 +12,10 @@ interface StepArray {
 }
 
 /** Numbers of columns of a raw row. */
-const columns = <N extends string>(tensor: N, size: string) =>
-  ({ tensor, type: 'int32', shape: [size] }) as const;
-const floats = <N extends string>(tensor: N, ...shape: string[]) =>
-  ({ tensor, type: 'float32', shape }) as const;
+const columns = (tensor: string, size: string) => ({ tensor, type: 'int32' as const, shape: [size] });
+const floats = (tensor: string, ...shape: string[]) => ({ tensor, type: 'float32' as const, shape });
 
-export const STEPS = {
+const STEPS = {
   /** Columns are moved and scaled before rows are scaled to unit length. */
   before: { factor: floats('factor', 'input'), shift: floats('shift', 'input') },
   /** In training only: rows are spread over the cells of the grid that their values are on. Of each column the step of it, 0 for none. */
@@ -38,9 +36,10 @@ export const STEPS = {
     least: floats('least', 'fences'),
     most: floats('most', 'fences'),
   },
-} as const satisfies Record<string, Record<string, StepArray>>;
+} satisfies Record<string, Record<string, StepArray>>;
 
 export type StepName = keyof typeof STEPS;
+export const STEP_NAMES = Object.keys(STEPS) as StepName[];
 
 /** The arrays of a step. */
 export type StepValue<S extends StepName> = {
@@ -55,14 +54,9 @@ export type Steps = { readonly [S in StepName]?: StepValue<S> | null };
 /** The arrays of a step, as the table has them. */
 export const arraysOf = (name: StepName): [string, StepArray][] => Object.entries(STEPS[name]);
 
-/** The steps of which there are these arrays, by the names of tensors. */
-export function stepsFrom(get: (array: StepArray) => Int32Array | Float32Array | undefined): Steps {
-  const steps = Object.keys(STEPS).flatMap((name) => {
-    const arrays = arraysOf(name as StepName).map(([array, spec]) => [array, get(spec)] as const);
-    return arrays.some(([, values]) => values) ? [[name, Object.fromEntries(arrays)]] : [];
-  });
-  return Object.fromEntries(steps);
-}
+/** The steps of which one of these tensors is an array. */
+export const stepsAmong = (tensors: object): StepName[] =>
+  STEP_NAMES.filter((name) => arraysOf(name).some(([, { tensor }]) => tensor in tensors));
 
 /** The arrays of a step as lists of numbers, in JSON files. */
 export const savedStep = <S extends StepName>(step: StepValue<S>) =>
@@ -84,7 +78,7 @@ export const savedStepFrom = <S extends StepName>(
 
 /** What is wrong with steps of rows of `input` numbers, such as `atoms`, whose arrays have to fit each other; null: nothing. */
 export function stepProblem(steps: Steps, input: number): StepName | null {
-  for (const name of Object.keys(STEPS) as StepName[]) {
+  for (const name of STEP_NAMES) {
     const step = steps[name] as Record<string, Int32Array | Float32Array> | null | undefined;
     if (!step) continue;
     const sizes: Record<string, number> = { input };
@@ -92,9 +86,9 @@ export function stepProblem(steps: Steps, input: number): StepName | null {
       const values = step[array];
       const inner = shape.length > 1 ? input : 1;
       const fits = values.length === (sizes[shape[0]] ??= values.length / inner) * inner;
-      const isRange = (value: number) =>
+      const isValid = (value: number) =>
         type === 'int32' ? value >= 0 && value < input : Number.isFinite(value);
-      if (!(fits && values.length && Number.isInteger(sizes[shape[0]]) && values.every(isRange))) return name;
+      if (!(fits && values.length && Number.isInteger(sizes[shape[0]]) && values.every(isValid))) return name;
     }
   }
   return null;

@@ -1,7 +1,7 @@
 import { concat } from '../model/arrays.ts';
 import type { MapNet } from '../model/graph/map-net.ts';
 import { type Net, netWidths } from '../model/nets/net.ts';
-import { arraysOf, STEPS, type StepName, type Steps, stepsFrom } from '../model/transform-steps.ts';
+import { arraysOf, STEP_NAMES, type Steps, stepsAmong } from '../model/transform-steps.ts';
 import { nd, type Tensors, take } from './tensors.ts';
 
 /**
@@ -25,7 +25,7 @@ export function transformFrom(tensors: Tensors) {
     bias,
     scale: f64('scale'),
     offset: f64('offset'),
-    ...stepsFrom(({ tensor, type }) => (tensor in tensors ? take(tensors, tensor, type) : undefined)),
+    ...stepsFrom(tensors),
   };
 }
 
@@ -43,9 +43,17 @@ export function transformTensors(transform: ReturnType<typeof transformFrom>): T
   };
 }
 
+function stepsFrom(tensors: Tensors): Steps {
+  const steps = stepsAmong(tensors).map((name) => {
+    const arrays = arraysOf(name).map(([array, { tensor, type }]) => [array, take(tensors, tensor, type)]);
+    return [name, Object.fromEntries(arrays)];
+  });
+  return Object.fromEntries(steps);
+}
+
 function stepTensors(steps: Steps, input: number): Tensors {
   const tensors: Tensors = {};
-  for (const name of Object.keys(STEPS) as StepName[])
+  for (const name of STEP_NAMES)
     for (const [array, { tensor, shape }] of steps[name] ? arraysOf(name) : []) {
       const values = (steps[name] as Record<string, Int32Array | Float32Array>)[array];
       tensors[tensor] = shape.length > 1 ? nd(values, values.length / input, input) : nd(values);

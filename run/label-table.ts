@@ -3,7 +3,7 @@ import { outlierScore } from '../model/description/distances.ts';
 import type { Name } from '../model/description/names.ts';
 import type { RowSlice } from './row-files.ts';
 
-/** Tables of labels as CSV and Parquet, written slice by slice. The values come from label-columns.ts. */
+/** Tables of labels as CSV and Parquet, written slice by slice. */
 
 /** The formats of files of labels, by their endings. */
 export const LABEL_FORMATS = ['.npy', '.csv', '.parquet'] as const;

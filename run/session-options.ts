@@ -1,6 +1,6 @@
 import { BACKENDS } from '../base/identity.ts';
 import { address, fromCores, integer, list, oneOf, output, seconds, text, yesOrNo } from './domains.ts';
-import { type Option, of, option, type RunCommand, type Settings } from './option.ts';
+import { type Option, of, option, type RunCommand } from './option.ts';
 
 /** The options of a session of a run: how it is computed, shown and saved. */
 
@@ -153,6 +153,3 @@ export const RUN_OPTIONS = {
 export type RunOptionName = keyof typeof RUN_OPTIONS;
 export type RunOption = Option & { commands: readonly RunCommand[] };
 export const runOptions = Object.entries(RUN_OPTIONS) as [RunOptionName, RunOption][];
-
-/** The value of every one of them; undefined where it is not given and has no default. */
-export type RunSettings = Settings<typeof RUN_OPTIONS>;

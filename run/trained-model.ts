@@ -92,7 +92,7 @@ const column = z.int().check(z.nonnegative());
 const numbers = list(z.number());
 const floats = list(z.number().check(z.minimum(-MAX_FLOAT32), z.maximum(MAX_FLOAT32)));
 /** The arrays of a step as lists; null where it is not there. */
-const step = <S extends StepName>(name: S) =>
+const stepLists = <S extends StepName>(name: S) =>
   orNull(
     z.object(
       Object.fromEntries(
@@ -112,15 +112,15 @@ const savedTransform = z.object({
   names,
   moments: orNull(z.object({ mean: numbers, deviation: numbers })),
   /** What is done to rows before they are scaled to unit length; most runs, and all of earlier versions, have none. */
-  before: step('before'),
+  before: stepLists('before'),
   /** The encoder's layer widths, and what is done to rows before it; most runs have none. */
   encoder: orNull(
     z.object({ widths: list(size, z.minLength(2), z.maxLength(64)), factor: floats, shift: floats }),
   ),
   /** Exact values of columns, each of which has a further column; most runs have none. */
-  atoms: step('atoms'),
+  atoms: stepLists('atoms'),
   /** Values that stand for unknown ones, and whole rows by which these are filled; most runs have none. */
-  fill: step('fill'),
+  fill: stepLists('fill'),
   /** Where outliers begin; runs without outliers, and of earlier versions, have none. */
   fences: z._default(
     list(z.object({ column, low: z.number(), high: z.number(), least: z.number(), most: z.number() })),

@@ -2,7 +2,7 @@ import type { Graph } from '../model/graph/weights.ts';
 import { HASH_BYTES } from '../model/layout.ts';
 import { areAutoencoderWidths, codeWidth } from '../model/nets/autoencoder.ts';
 import { netShapes, netSize } from '../model/nets/net.ts';
-import { arraysOf, STEPS, type StepName } from '../model/transform-steps.ts';
+import { arraysOf, stepsAmong } from '../model/transform-steps.ts';
 import { KEPT_MEMBERSHIPS } from '../model/widths.ts';
 import {
   ascending,
@@ -36,14 +36,12 @@ export const rows = (n: Dim) => plain({ rows: float64([n, 'D']) });
 /** The arrays of the steps of which there is one. */
 const stepSpecs = (given: Record<string, unknown>, input: Dim): TensorSpecs =>
   Object.fromEntries(
-    (Object.keys(STEPS) as StepName[]).map(arraysOf).flatMap((arrays) =>
-      arrays.some(([, { tensor }]) => tensor in given)
-        ? arrays.map(([, { tensor, type, shape }]) => {
-            const dims = shape.map((size) => (size === 'input' ? input : size));
-            return [tensor, type === 'int32' ? int32(dims, index(input)) : float32(dims)];
-          })
-        : [],
-    ),
+    stepsAmong(given)
+      .flatMap(arraysOf)
+      .map(([, { tensor, type, shape }]) => {
+        const dims = shape.map((size) => (size === 'input' ? input : size));
+        return [tensor, type === 'int32' ? int32(dims, index(input)) : float32(dims)];
+      }),
   );
 
 /** The map from rows of `input` numbers to those of the networks and of the model, of D numbers. */

@@ -1,4 +1,4 @@
-// What the pieces of a run cost, for coordinator/fit/costs.ts, and how far `dpmesh plan` is from runs (docs/scale.md).
+// What the pieces of a run cost, for coordinator/fit/plan.ts, and how far `dpmesh plan` is from runs (docs/scale.md).
 import { readdirSync, readFileSync } from 'node:fs';
 import { COSTS, plan } from '../../coordinator/fit/plan.ts';
 import { sampleThreshold } from '../../coordinator/fit/preparation/limits.ts';

@@ -83,8 +83,7 @@ export async function openCheckpoint(
   inPlace: boolean,
   warn: (message: string) => void,
 ): Promise<SavedCheckpoint | null> {
-  const { newestCheckpoint, readCheckpoint } = await import('../../run/checkpoints.ts');
-  const { foreignTo } = await import('../../run/checkpoints.ts');
+  const { foreignTo, newestCheckpoint, readCheckpoint } = await import('../../run/checkpoints.ts');
   const foreign = foreignTo(run, config);
   if (from === undefined) return newestCheckpoint(path, foreign, warn, { id: run.id });
   if (inPlace) newestCheckpoint(path, foreign, () => {});

@@ -23,7 +23,7 @@ export interface MixtureDrift extends SharesDrift {
   unlikeZ: number;
 }
 
-/** With the graph likelihood, which has no densities (graph-drift.ts). */
+/** With the graph likelihood, which has no densities (drift.ts). */
 export interface GraphDrift extends SharesDrift {
   /** By how much more of a row's length, at least, the axes of the run miss, as a share of it, and that in standard errors. */
   missed: number;

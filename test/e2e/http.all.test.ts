@@ -50,7 +50,7 @@ const historyAt = async (url: string) =>
 
 describe('the HTTP port of a run', { concurrency: 2 }, () => {
   test('pauses and resumes it, writes a checkpoint, and stops it as Ctrl-C does', async () => {
-    const { run, running, url } = await watched('controlled');
+    const { run, running, url } = await watched('controlled', '--shards', 2);
     assert.equal(await post(`${url}api/stop`, { 'sec-fetch-site': 'cross-site' }), 403);
     assert.equal(await post(`${url}api/pause`), 204);
     // The epoch that was under way may still end.
@@ -74,7 +74,7 @@ describe('the HTTP port of a run', { concurrency: 2 }, () => {
       assert.match(metrics, new RegExp(`^dpmesh_${name}_bytes_total\\{.*\\} [1-9]\\d{3,}`, 'm'));
     assert.match(
       metrics,
-      /^dpmesh_worker_memory_bytes\{worker="local\/\d",run="controlled",run_id="[0-9a-f]{8}"\} [1-9]\d+/m,
+      /^dpmesh_worker_memory_bytes\{worker="local\/1",run="controlled",run_id="[0-9a-f]{8}"\} [1-9]\d+/m,
     );
     const { error, status, stdout, stderr } = spawnSync('promtool', ['check', 'metrics'], {
       input: metrics,

@@ -90,6 +90,10 @@ for (const backend of backends)
         states.put('transform', 1, transformState(of, w.below));
         assert.deepEqual(transformFrom(states.get('transform')), of);
       }
+      for (const name of ['factor', 'shift', 'fenced', 'low', 'most']) {
+        const { [name]: _, ...rest } = transformState(transform, w.below);
+        assert.throws(() => transformFrom(rest), new RegExp(name));
+      }
     });
 
     test('y and x are those of the definition, also of outliers', async () => {
