@@ -104,8 +104,6 @@ export interface FoundKinds {
   kinds: ColumnKinds | null;
   /** The steps of grids. */
   grid: Float32Array | null;
-  /** Columns that follow from others, as those of a category with a column for each of its values add up to 1. */
-  redundant: readonly number[];
   /** What to say of them. */
   why: string;
 }
@@ -131,10 +129,6 @@ export function kindsOf(input: KindsInput): FoundKinds | null {
     const places = group.map((column) => columns.indexOf(column));
     return { columns: places, low: places.map((i) => low[i]), step: places.map((i) => high[i] - low[i]) };
   });
-  const complete = groups.filter(
-    (group) =>
-      group.length > 1 && group.reduce((sum, column) => sum + share(input, column), 0) > 1 - ROUNDING,
-  );
   const spikes = atoms.map((column, a): Spike => {
     const place = columns.indexOf(column);
     return {
@@ -171,7 +165,6 @@ export function kindsOf(input: KindsInput): FoundKinds | null {
   return {
     kinds: groups.length ? columnKinds(dim, found, spikes) : null,
     grid: gridded.length ? grid : null,
-    redundant: complete.map((group) => columns.indexOf(group[group.length - 1])),
     why: said.join('; '),
   };
 }

@@ -1,11 +1,11 @@
 import { UserError } from '../../../base/user-error.ts';
 import type { OutlierBounds } from '../../../data/outlier-bounds.ts';
-import type { Transform } from '../../../data/transform.ts';
+import type { Moments, Transform } from '../../../data/transform.ts';
 import { columnCalled, formatNumber } from '../../../data/value-range.ts';
-import { blockAt, type ColumnKinds, independent } from '../../../model/gaussian/columns.ts';
+import { type ColumnKinds, independent } from '../../../model/gaussian/columns.ts';
 import { LEAST_KAPPA, learnedScale, type Niw, niwPrior, priorScale } from '../../../model/gaussian/niw.ts';
 import type { Layout } from '../../../model/layout.ts';
-import { diagonalOf, rank } from '../../../model/linalg.ts';
+import { diagonalOf } from '../../../model/linalg.ts';
 import { fastSchedule, paperSchedule } from '../../../model/schedule.ts';
 import type { RunConfig } from '../../../run/config.ts';
 import type { DataMoments } from '../../../run/data-moments.ts';
@@ -20,8 +20,9 @@ import { FEW_COLUMNS } from '../reading/moments.ts';
 import { checkColumns, withConstants } from '../reading/precision.ts';
 import type { LikelihoodKind, TrainingRun } from '../run-context.ts';
 import { sampleOf } from '../sample.ts';
+import { aboutDependent, dependentOf, withoutColumns, withoutVariation } from './dependent.ts';
 import { type Atom, fillOf, isSpike, kindsOf, withAtoms } from './kinds.ts';
-import { chooseLikelihood } from './likelihood.ts';
+import { type Choice, chooseLikelihood } from './likelihood.ts';
 import { sampleThreshold } from './limits.ts';
 
 export interface PrepareInput {
@@ -82,15 +83,28 @@ export async function prepare(
   const { likelihood: name } = decided;
   const isMixture = name === 'gaussian' && input.config.schedule !== 'paper';
   const { categories = new Map(), grid = null, drawn, names } = input;
-  const atoms = (input.atoms ?? []).filter(({ column }) => moments.max[column] > moments.min[column]);
   const rows = fences ? n : moments.rows;
-  const chosen = isMixture
-    ? withAtoms(decided, data, atoms.filter(isSpike), rows, input.config.transform)
-    : { ...decided, moments };
+  const inKinds = (decided: Choice, moments: Moments) => {
+    const atoms = (input.atoms ?? []).filter(({ column }) => moments.max[column] > moments.min[column]);
+    const chosen = isMixture
+      ? withAtoms(decided, { moments, fences }, atoms.filter(isSpike), rows, input.config.transform)
+      : { ...decided, moments };
+    const found = isMixture ? kindsOf({ ...chosen, categories, grid, names, rows }) : null;
+    return { chosen, found, atoms };
+  };
+  let kinded = inKinds(decided, moments);
+  const dependent =
+    name === 'gaussian' && input.config.covariance === 'full'
+      ? dependentOf(kinded.chosen.transform, kinded.chosen.covariance, kinded.found?.kinds ?? null)
+      : [];
+  if (dependent.length) {
+    kinded = inKinds(withoutColumns(decided, dependent), withoutVariation(moments, dependent));
+    warn(`${input.config.data}: ${aboutDependent(dependent, names, n, kinded.chosen.transform.dim)}`);
+  }
+  const { chosen, found, atoms } = kinded;
   const d = chosen.transform.dim;
   const kind = { gaussian, graph }[name];
   const config = kind.configure(input.config, n, d, warn);
-  const found = isMixture ? kindsOf({ ...chosen, categories, grid, names, rows }) : null;
   const filled =
     isMixture && drawn
       ? fillOf(
@@ -112,7 +126,6 @@ export async function prepare(
       `--categorical: each category of ${[...categories.keys()].join(', ')} is a column of 0 and 1 like any other, as probabilities need at most ${FEW_COLUMNS} columns with those of categories, Gaussian clusters and a transform that keeps columns apart`,
     );
   const covariance = kinds ? independent(kinds, chosen.covariance, d) : chosen.covariance;
-  assertFullRank(config, chosen, names, n, found?.redundant);
   const isCoarse = !!found?.grid && hasCoarseGrid(chosen.transform, found.grid, covariance);
   const prior = { ...priorOf(config, d, covariance, kinds), ...(isCoarse && { leastKappa: true }) };
   const why = [decided.why, found?.why].filter((reason) => reason != null).join('; ') || null;
@@ -185,34 +198,6 @@ function aboutBounds({ columns, low, high }: OutlierBounds, names: readonly stri
 }
 
 type PriorConfig = Pick<RunConfig, 'covariance' | 'priorScaleChoice' | 'priorScale'>;
-
-/** UserError if the covariance of the columns has not full rank, but for `redundant` ones. It names the first that follows from those before it. */
-function assertFullRank(
-  config: Pick<RunConfig, 'data' | 'covariance'>,
-  { transform: { columns, dim }, covariance }: { transform: Transform; covariance: Float64Array },
-  names: readonly string[] | null,
-  rows: number,
-  redundant: readonly number[] = [],
-): void {
-  if (config.covariance === 'diag') return;
-  const r = rank(covariance, dim);
-  if (r >= dim - redundant.length) return;
-  const places = [...Array(dim).keys()].filter((place) => !redundant.includes(place));
-  const rankOf = (count: number) => rank(blockAt(covariance, dim, places.slice(0, count), 'full'), count);
-  let [free, bound] = [0, places.length];
-  while (bound - free > 1) {
-    const middle = (free + bound) >> 1;
-    if (rankOf(middle) === middle) free = middle;
-    else bound = middle;
-  }
-  const why =
-    columns && rows > dim
-      ? `${columnCalled(names, columns[places[free]])} follows from those before it; leave it out, or`
-      : 'collinear columns or too few rows;';
-  throw new UserError(
-    `${config.data}: the covariance of the ${dim} columns has rank ${r} only: ${why} use --transform pca:${r} or --covariance diag`,
-  );
-}
 
 /** The prior with which a run begins, given the covariance of its D columns: a learned one as though all rows were one cluster. */
 export function priorOf(config: PriorConfig, d: number, covariance: Float64Array, kinds?: ColumnKinds): Niw {

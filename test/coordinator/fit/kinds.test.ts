@@ -51,8 +51,6 @@ test('columns of two values, those that exclude each other, and categories', () 
     const { transform, found: own } = found(choice);
     assert.deepEqual(own!.kinds!.continuous, [0, 5]);
     assert.deepEqual(own!.kinds!.categories.map(({ columns }) => columns).sort(), [[1], [2, 3, 4], [6, 7]]);
-    // Of three columns, one of which each row has, one is redundant.
-    assert.deepEqual(own!.redundant, [4]);
     assert.match(
       own!.why,
       /^columns 1, 2, 3, 4 \(counted from 0\) have two values, and column plan has categories: /,
@@ -71,7 +69,6 @@ test('a column without variance is in none', () => {
     own!.kinds!.categories.map(({ columns }) => columns),
     [[1]],
   );
-  assert.deepEqual(own!.redundant, []);
 });
 
 test('none where a third value is, where columns are mixed, many, or one category', () => {

@@ -8,7 +8,7 @@ import type { RunConfig } from '../../../run/config.ts';
 const ROWS = 1000;
 
 /** A run on columns a, b and a. */
-function prepared(change: Partial<RunConfig>, sampled = ROWS) {
+function prepared(change: Partial<RunConfig>, sampled = ROWS, warn: (message: string) => void = assert.fail) {
   const config = {
     data: 'x.npy',
     seed: '0',
@@ -41,7 +41,7 @@ function prepared(change: Partial<RunConfig>, sampled = ROWS) {
       publish: () => {},
       round: () => assert.fail(),
       emit: () => {},
-      warn: (message) => assert.fail(message),
+      warn,
     },
     { moments, sampleRows: [sampled], hashes: new Uint8Array(16), fences: null },
   );
@@ -63,10 +63,18 @@ test('more initial clusters than rows in the sample are rejected', async () => {
   await prepared({ initK: 10, covariance: 'diag' }, 10);
 });
 
-describe('collinear columns', () => {
-  test('are rejected, with their name and a remedy', async () => {
-    const message = /rank 2 only: column 2 .* follows from those before it; .*--transform pca:2/;
-    await assert.rejects(prepared({}), { constructor: UserError, message });
-    await assert.rejects(prepared({}, 3), { constructor: UserError, message: /rank 2 only: .*too few rows/ });
+describe('columns that follow from others', () => {
+  test('are left out, and said', async () => {
+    const said: string[] = [];
+    const { transform, d } = await prepared({}, ROWS, (message) => said.push(message));
+    assert.deepEqual([...transform.columns!], [0, 1]);
+    assert.equal(d, 2);
+    assert.deepEqual(said, ['x.npy: dropped column 2 (counted from 0), which follows from others (0)']);
+  });
+
+  test('as rows are few', async () => {
+    const said: string[] = [];
+    await prepared({}, 3, (message) => said.push(message));
+    assert.match(said.join(), /which follows from others: 3 rows tell 2 columns apart at most$/);
   });
 });
