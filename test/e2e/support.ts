@@ -31,7 +31,7 @@ export {
   until,
 } from '../../bench/processes.ts';
 export { D, easyData, embeddedData, K, MANY, type TestData, thinData } from './data.ts';
-export { checkpointsOf, epochOf, pageUrlOf, resultHashes } from './run-files.ts';
+export { checkpointsOf, epochOf, pageUrlOf, ROW_FILES, resultHashes } from './run-files.ts';
 
 /** A time limit in seconds, scaled up if the machine is busy. */
 export const patience = (seconds: number) => seconds * Math.max(1, loadavg()[0] / availableParallelism());
