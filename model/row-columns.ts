@@ -57,7 +57,7 @@ export const SOFT_NUMBERS = namesWhere<SoftNumber>((column) => column.of !== und
 export const forSoftNumbers = <T>(of: (name: SoftNumber) => T) =>
   Object.fromEntries(SOFT_NUMBERS.map((name) => [name, of(name)])) as Record<SoftNumber, T>;
 
-/** They of the n rows in these clusters, whose responsibilities are `r`, [n,K]. */
+/** These numbers of n rows, which are in these clusters and have the responsibilities `r`, [n,K]. */
 export function softNumbers(clusters: ArrayLike<number>, r: Float32Array) {
   const k = r.length / clusters.length;
   return forSoftNumbers((name) =>
