@@ -270,6 +270,10 @@ describe('of clusters of a graph', () => {
       assert.equal(k < 6 ? 'fewer' : k > 6 ? 'more' : 'as many', is, String(k));
       assert.ok(stability.agreement > 0);
     }
+    assert.deepEqual(
+      labelsOf(join(path('as many'), 'labels.npy')),
+      labelsOf(join(path('graph'), 'labels.npy')),
+    );
   });
 
   test('predict --clusters gives the labels of the cut', async () => {
