@@ -31,7 +31,7 @@ for (const [what, data, options, kinds, kills] of [
       }),
     { ...QUICK, replicates: 2, maxEpochs: 20 },
     FURTHER_KINDS,
-    3,
+    6,
   ],
   [
     'every task of the graph likelihood',
