@@ -7,7 +7,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { listen } from '../../base/http.ts';
 
 const LARGE = Buffer.alloc(12 << 20, 'x');
-const { server, onRequest, port } = await listen({ host: '127.0.0.1', port: 0 }, { stalled: 500, most: 20 });
+const { server, onRequest, port } = await listen({ host: '127.0.0.1', port: 0 }, { stalled: 1000, most: 20 });
 const requests: string[] = [];
 onRequest(async (request, response) => {
   const { url } = request;
@@ -16,7 +16,7 @@ onRequest(async (request, response) => {
     request.resume();
     await Promise.race(['end', 'close'].map((event) => once(request, event).catch(() => {})));
   }
-  if (url === '/late') await sleep(700);
+  if (url === '/late') await sleep(1500);
   if (url === '/stream') response.write('begun');
   else response.end(url === '/large' ? LARGE : 'done');
 });
