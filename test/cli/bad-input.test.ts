@@ -36,8 +36,6 @@ const put = (name: string, content: Uint8Array | string) => {
 const table = (name: string, rows = values, shape = [rows.length / D, D], type: 'f4' | 'f8' | 'i4' = 'f4') =>
   put(`${name}.npy`, npyFile(`<${type}`, shape, elements(type, rows)));
 const changed = (change: Record<number, number>) => values.map((value, i) => change[i] ?? value);
-const everyRow = (change: (row: number[], i: number) => number[]) =>
-  Array.from({ length: N }, (_, i) => change(values.slice(i * D, (i + 1) * D), i)).flat();
 const float64 = (name: string, change: (value: number, i: number) => number) =>
   table(name, values.map(change), [N, D], 'f8');
 const classes = (name: string, count: number) =>
