@@ -78,7 +78,7 @@ describe('generator', () => {
 
   test('is uniform along a stream, and across neighbouring keys, seeds and purposes', () => {
     const rng = generator(1n, 'test');
-    assertUniform(draw(400_000, () => rng.uniform()));
+    assertUniform(draw(1_000_000, () => rng.uniform()));
     assertUniform(draw(50_000, (i) => generator(1n, 'test', i).uniform()));
     assertUniform(draw(50_000, (i) => generator(1n, 'test', 5, i).uniform()));
     assertUniform(draw(50_000, (i) => generator(BigInt(i), 'test').uniform()));
@@ -88,7 +88,7 @@ describe('generator', () => {
 
   test('normal has the moments and the tails of a normal', () => {
     const rng = generator(3n, 'test');
-    const x = draw(400_000, () => rng.normal());
+    const x = draw(1_500_000, () => rng.normal());
     const near = (f: (x: number) => number, mean: number, variance: number) =>
       assert.ok(Math.abs(deviation(x, f, mean, variance)) < 5, `${f}: ${deviation(x, f, mean, variance)}`);
     near((v) => v, 0, 1);
@@ -112,7 +112,7 @@ describe('generator', () => {
   test('gamma has its mean, variance and third moment', () => {
     const rng = generator(4n, 'test');
     for (const k of [0.3, 1, 2.5, 5, 100]) {
-      const x = draw(100_000, () => rng.gamma(k));
+      const x = draw(400_000, () => rng.gamma(k));
       const raw = (m: number) => Array.from({ length: m }, (_, i) => k + i).reduce((a, b) => a * b, 1);
       for (const m of [1, 2, 3]) {
         const z = deviation(x, (v) => v ** m, raw(m), raw(2 * m) - raw(m) ** 2);
@@ -125,7 +125,7 @@ describe('generator', () => {
   test('below is unbiased, even where n does not divide 2³² or exceeds it', () => {
     const rng = generator(5n, 'test');
     for (const n of [3, 1000, 3 * 2 ** 30, 3 * 2 ** 40]) {
-      const x = draw(100_000, () => rng.below(n));
+      const x = draw(300_000, () => rng.below(n));
       assert.ok(x.every((v) => Number.isInteger(v) && v >= 0 && v < n));
       assert.ok(
         Math.abs(
@@ -152,10 +152,10 @@ describe('priority', () => {
 
   test('is uniform over rows, their neighbours, strides, far rows and seeds', () => {
     const u = priority(9n);
-    assertUniform(draw(400_000, u));
-    assertUniform(draw(100_000, (i) => u(i * 1024)));
-    assertUniform(draw(100_000, (i) => u(i * 2 ** 32)));
-    assertUniform(draw(100_000, (i) => u(2 ** 53 - 1 - i)));
+    assertUniform(draw(1_000_000, u));
+    assertUniform(draw(400_000, (i) => u(i * 1024)));
+    assertUniform(draw(400_000, (i) => u(i * 2 ** 32)));
+    assertUniform(draw(400_000, (i) => u(2 ** 53 - 1 - i)));
     assertUniform(draw(50_000, (i) => priority(BigInt(i))(12345)));
   });
 });

@@ -1,9 +1,16 @@
 import type { Moments, Transform } from '../../../data/transform.ts';
 import { columnCalled } from '../../../data/value-range.ts';
 import { type Dependent, dependentColumns } from '../../../model/dependent-columns.ts';
-import type { ColumnKinds } from '../../../model/gaussian/columns.ts';
+import { closed } from '../reading/precision.ts';
+import type { FoundKinds } from './kinds.ts';
 
 /** Columns that follow from others: found among those of a mixture's transform, left out of it, and said. */
+
+/** What was chosen, and which of its columns are not continuous. */
+interface Kinded {
+  chosen: { transform: Transform; covariance: Float64Array };
+  found: Pick<FoundKinds, 'kinds'> | null;
+}
 
 const MOST_LISTED = 8;
 const MOST_ON = 4;
@@ -12,11 +19,10 @@ const MOST_ON = 4;
  * The columns of the data that follow from others, as far as the transform keeps columns apart. Those of a category stay whole: they
  * follow from each other.
  */
-export function dependentOf(
-  { columns, dim, input }: Transform,
-  covariance: Float64Array,
-  kinds: ColumnKinds | null,
-): Dependent[] {
+export function dependentOf({ chosen, found: columnKinds }: Kinded): Dependent[] {
+  const { covariance } = chosen;
+  const { columns, dim, input } = chosen.transform;
+  const kinds = columnKinds?.kinds;
   // With a single column, matrix and diagonal are the same.
   if (!columns || covariance.length === dim) return [];
   const all = [...Array(dim).keys()];
@@ -36,9 +42,8 @@ export function dependentOf(
 
 /** Moments in which these columns are constant. */
 export function withoutVariation(moments: Moments, dependent: readonly Dependent[]): Moments {
-  const [min, max] = [moments.min.slice(), moments.max.slice()];
-  for (const { column } of dependent) min[column] = max[column] = moments.mean[column];
-  return { ...moments, min, max };
+  const columns = new Set(dependent.map(({ column }) => column));
+  return closed(moments, (column) => columns.has(column));
 }
 
 /** A transform that keeps columns apart, without these, and the covariance after it. */

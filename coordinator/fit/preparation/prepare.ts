@@ -2,6 +2,7 @@ import { UserError } from '../../../base/user-error.ts';
 import type { OutlierBounds } from '../../../data/outlier-bounds.ts';
 import type { Moments, Transform } from '../../../data/transform.ts';
 import { columnCalled, formatNumber } from '../../../data/value-range.ts';
+import type { Dependent } from '../../../model/dependent-columns.ts';
 import { type ColumnKinds, independent } from '../../../model/gaussian/columns.ts';
 import { LEAST_KAPPA, learnedScale, type Niw, niwPrior, priorScale } from '../../../model/gaussian/niw.ts';
 import type { Layout } from '../../../model/layout.ts';
@@ -93,14 +94,15 @@ export async function prepare(
     return { chosen, found, atoms };
   };
   let kinded = inKinds(decided, moments);
-  const dependent =
-    name === 'gaussian' && input.config.covariance === 'full'
-      ? dependentOf(kinded.chosen.transform, kinded.chosen.covariance, kinded.found?.kinds ?? null)
-      : [];
-  if (dependent.length) {
+  const dependent: Dependent[] = [];
+  const mayDepend = name === 'gaussian' && input.config.covariance === 'full';
+  // Without some, others may be of another kind: what is left of a category beside its code is all there is.
+  for (let more = mayDepend ? dependentOf(kinded) : []; more.length; more = dependentOf(kinded)) {
+    dependent.push(...more);
     kinded = inKinds(withoutColumns(decided, dependent), withoutVariation(moments, dependent));
-    warn(`${input.config.data}: ${aboutDependent(dependent, names, n, kinded.chosen.transform.dim)}`);
   }
+  if (dependent.length)
+    warn(`${input.config.data}: ${aboutDependent(dependent, names, n, kinded.chosen.transform.dim)}`);
   const { chosen, found, atoms } = kinded;
   const d = chosen.transform.dim;
   const kind = { gaussian, graph }[name];
