@@ -124,6 +124,7 @@ const rejectedCalls: RejectedCall[] = [
     'plus1e9.npy: ',
   ),
   data(table('single', values.slice(0, D)), 'single.npy has 1 row', 'at least 2'),
+  rows(table('few', values.slice(0, 12)), 'few.npy', 'rank 2', 'pca:2'),
   rows(table('same', Array(N * D).fill(1)), '500 rows are equal'),
   data(put('trunc.npy', readFileSync(ok).subarray(0, 3000)), 'trunc.npy', 'truncated', '3000 found'),
   data(join(folder, 'missing.npy'), 'missing.npy', 'no such file'),

@@ -1,3 +1,4 @@
+import { UserError } from '../../../base/user-error.ts';
 import type { Moments, Transform } from '../../../data/transform.ts';
 import { columnCalled } from '../../../data/value-range.ts';
 import { type Dependent, dependentColumns } from '../../../model/dependent-columns.ts';
@@ -72,20 +73,22 @@ export function withoutColumns<C extends { transform: Transform; covariance: Flo
   };
 }
 
-/** What to say of them, where `rows` rows have `left` columns without them. */
-export function aboutDependent(
-  dependent: readonly Dependent[],
-  names: readonly string[] | null,
-  rows: number,
-  left: number,
-): string {
+/** UserError where columns follow from others as rows are few: `rows` rows span no more than the `left` of `all` columns that are left. */
+export function assertEnoughRows(data: string, rows: number, left: number, all: number): void {
+  if (rows > left + 1) return;
+  throw new UserError(
+    `${data}: the covariance of the ${all} columns has rank ${left} only, as there are too few rows; use --transform pca:${left} or --covariance diag`,
+  );
+}
+
+/** What to say of them. */
+export function aboutDependent(dependent: readonly Dependent[], names: readonly string[] | null): string {
   const nameOf = (column: number) => names?.[column] ?? `${column}`;
   const listed = (said: string[], most: number, by: string) =>
     said.slice(0, most).join(by) + (said.length > most ? `${by}…` : '');
   const [first] = dependent;
   const what = dependent.length === 1 ? columnCalled(names, first.column) : `${dependent.length} columns`;
   const dropped = `dropped ${what}, which ${dependent.length === 1 ? 'follows' : 'follow'} from others`;
-  if (rows <= left + 1) return `${dropped}: ${rows} rows tell ${left} columns apart at most`;
   const each = dependent.map(({ column, on }) => {
     const from = listed(on.map(nameOf), MOST_ON, ', ');
     return dependent.length === 1 ? from : `${nameOf(column)} from ${from}`;

@@ -21,7 +21,13 @@ import { FEW_COLUMNS } from '../reading/moments.ts';
 import { checkColumns, withConstants } from '../reading/precision.ts';
 import type { LikelihoodKind, TrainingRun } from '../run-context.ts';
 import { sampleOf } from '../sample.ts';
-import { aboutDependent, dependentOf, withoutColumns, withoutVariation } from './dependent.ts';
+import {
+  aboutDependent,
+  assertEnoughRows,
+  dependentOf,
+  withoutColumns,
+  withoutVariation,
+} from './dependent.ts';
 import { type Atom, fillOf, isSpike, kindsOf, withAtoms } from './kinds.ts';
 import { type Choice, chooseLikelihood } from './likelihood.ts';
 import { sampleThreshold } from './limits.ts';
@@ -101,8 +107,11 @@ export async function prepare(
     dependent.push(...more);
     kinded = inKinds(withoutColumns(decided, dependent), withoutVariation(moments, dependent));
   }
-  if (dependent.length)
-    warn(`${input.config.data}: ${aboutDependent(dependent, names, n, kinded.chosen.transform.dim)}`);
+  if (dependent.length) {
+    const { dim } = kinded.chosen.transform;
+    assertEnoughRows(input.config.data, n, dim, dim + dependent.length);
+    warn(`${input.config.data}: ${aboutDependent(dependent, names)}`);
+  }
   const { chosen, found, atoms } = kinded;
   const d = chosen.transform.dim;
   const kind = { gaussian, graph }[name];

@@ -93,10 +93,10 @@ describe('columns that follow from others', () => {
     assert.deepEqual(said, ['x.npy: dropped column 2 (counted from 0), which follows from others (0)']);
   });
 
-  test('as rows are few', async () => {
-    const said: string[] = [];
-    await prepared({}, 3, (message) => said.push(message));
-    assert.match(said.join(), /which follows from others: 3 rows tell 2 columns apart at most$/);
+  test('as rows are few: these are rejected, with a remedy', async () => {
+    const message = /has rank 2 only, as there are too few rows; .*--transform pca:2/;
+    await assert.rejects(prepared({}, 3), { constructor: UserError, message });
+    await prepared({}, 4, () => {});
   });
 
   test('as the code of a category beside a column for each of its values: then these are all there is', async () => {
