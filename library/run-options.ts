@@ -68,6 +68,8 @@ export interface ModelOptions {
   clusters?: number | null;
   /** Resolution γ of the graph likelihood; a larger one finds more clusters (above 0 and below 512). @defaultValue that at which partitions of other samples agree most */
   resolution?: number | null;
+  /** Clusters of any shape: components of a Gaussian mixture are joined where the rows between them show no valley of density; off: each component is a cluster. @defaultValue auto */
+  shapes?: 'auto' | 'off';
   /** Concentration α of the Dirichlet process (above 0). @defaultValue 10 */
   alpha?: number;
   /** Covariance of each cluster. @defaultValue full */

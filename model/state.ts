@@ -1,3 +1,4 @@
+import { clusterCount, type Groups, regrouped } from './gaussian/components.ts';
 import { CLOSED, type Densities, eStepOf, mostLikely } from './gaussian/estep.ts';
 import type { Niw } from './gaussian/niw.ts';
 import type { Mixture } from './mixture.ts';
@@ -47,7 +48,13 @@ export interface State extends Pace {
   readonly steps: Step[];
   /** With the graph likelihood; then the mixture only describes the clusters. */
   readonly graph?: GraphState;
+  /** Once training has ended: the cluster of each component of the mixture, where some clusters have several. */
+  readonly groups?: Groups;
 }
+
+/** The clusters of a state, which are its components until some are found to be pieces of one. */
+export const clustersOf = ({ mixture, groups }: Pick<State, 'mixture' | 'groups'>): number =>
+  clusterCount(mixture.k, groups);
 
 /** Which rows of a sample are near copies of others: these are left out of it. */
 export interface Copies {
@@ -86,9 +93,9 @@ export function renumbered(state: State, order: Order): State {
 export const ofFirst = (state: State, k: number): State =>
   k === state.mixture.k ? state : ofUnits(state, [...Array(k).keys()]);
 
-/** The state of these clusters alone, in this order. */
+/** The state of these components alone, in this order. */
 export function ofUnits(state: State, order: Order): State {
-  const { mixture, parts, net, subs } = state;
+  const { mixture, parts, net, subs, groups } = state;
   const inOrder = <T>(values: readonly T[]) => order.map((old) => values[old]);
   const units = unitsIn(order);
   return {
@@ -104,6 +111,7 @@ export function ofUnits(state: State, order: Order): State {
     net: resizeClusteringNet(net, units),
     // None of them is drawn anew, so seed and epoch do not matter.
     subs: resizeSubNets(subs, units, 0n, 0),
+    ...(groups && { groups: regrouped(groups, order) }),
   };
 }
 
@@ -127,8 +135,10 @@ export function withoutClusters(state: State, clusters: readonly number[]): Stat
   };
 }
 
-/** What gives rows, in network coordinates, their clusters: the clustering net, or the mixture. */
-export type Classifier = { readonly net: readonly Layer[] } | { readonly mixture: Densities };
+/** What gives rows, in network coordinates, their clusters: the clustering net, or the mixture with the cluster of each component. */
+export type Classifier =
+  | { readonly net: readonly Layer[] }
+  | { readonly mixture: Densities; readonly groups?: Groups };
 
 /** In more columns K·D² operations a row take too long. */
 export const MOST_LABELLED_BY_MIXTURE = 64;
@@ -145,13 +155,17 @@ export const labelsByMixture = (
 /** What labels the rows of a state. NotPositiveDefiniteError where clusters are too flat. */
 export const classifierOf = (
   schedule: Schedule['name'],
-  state: Pick<State, 'graph' | 'mixture' | 'net'>,
+  state: Pick<State, 'graph' | 'mixture' | 'net' | 'groups'>,
   scale: Float64Array,
-): Classifier =>
-  labelsByMixture(schedule, state)
-    ? { mixture: eStepOf(state.mixture, scale, 'cholesky') }
-    : { net: layersOf(state.net) };
+): Classifier => {
+  if (!labelsByMixture(schedule, state)) return { net: layersOf(state.net) };
+  const mixture = eStepOf(state.mixture, scale, 'cholesky');
+  return state.groups ? { mixture, groups: state.groups } : { mixture };
+};
 
-/** The cluster of each row, by float64 sums. */
-export const classify = (by: Classifier, rows: Float32Array): Int32Array =>
-  'mixture' in by ? mostLikely(by.mixture, rows) : argmaxRows(logits(by.net, rows), by.net.at(-1)!.cols);
+/** The cluster of each row, by float64 sums: that of its most likely component. */
+export function classify(by: Classifier, rows: Float32Array): Int32Array {
+  if ('net' in by) return argmaxRows(logits(by.net, rows), by.net.at(-1)!.cols);
+  const components = mostLikely(by.mixture, rows);
+  return by.groups ? components.map((component) => by.groups![component]) : components;
+}

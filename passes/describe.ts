@@ -1,5 +1,5 @@
 import { contrastsOf } from '../model/description/contrast.ts';
-import { type Centres, nearestCentres } from '../model/description/distances.ts';
+import { type Centres, nearestClusters } from '../model/description/distances.ts';
 import type { TellingColumn } from '../model/description/names.ts';
 import { type Name, nameClusters } from '../model/description/names.ts';
 import {
@@ -8,6 +8,7 @@ import {
   tellingColumns,
   type Variable,
 } from '../model/description/telling-columns.ts';
+import { componentsOf, type Groups, sumsByCluster } from '../model/gaussian/components.ts';
 import type { FullPassResult } from '../run/descriptions.ts';
 import { LIST_ITEM } from '../run/named-columns.ts';
 import type { ClusterDescription, ClusterEvidence, SavedClusters } from '../run/saved-clusters.ts';
@@ -24,7 +25,9 @@ export interface DescriptionInput {
   k: number;
   rows: number;
   labelled: Pick<FullPassResult, 'counts' | 'T' | 'columns' | 'shown'>;
+  /** Of the components; `groups`: the clusters of these, where some have several. */
   centres: Centres;
+  groups: Groups | null;
   tree: SavedTree | null;
   /** Names of the columns; null where they have none. */
   names: readonly string[] | null;
@@ -75,13 +78,27 @@ export function namesOfClusters({
 
 /** `clusters.json`. All numbers are functions of the data, config and seed. */
 export function describeClusters(input: DescriptionInput): SavedClusters {
-  const { k, rows, labelled, centres, tree, names, areMeant, ids, texts, called, telling, clusterIds } =
-    input;
+  const {
+    k,
+    rows,
+    labelled,
+    centres,
+    groups,
+    tree,
+    names,
+    areMeant,
+    ids,
+    texts,
+    called,
+    telling,
+    clusterIds,
+  } = input;
+  const members = componentsOf(centres.k, groups);
   const { counts, T, columns, shown } = labelled;
-  const inner = T.slice(0, k).map(([own]) => own);
+  const inner = sumsByCluster(T, groups).map(([own]) => own);
   const isMeant = (column: number) => !names || !LIST_ITEM.test(names[column]);
   const apart = areMeant
-    ? contrastsOf(inner, columns.sums.slice(0, k), columns.squares, MOST_COLUMNS, isMeant)
+    ? contrastsOf(inner.slice(0, k), columns.sums.slice(0, k), columns.squares, MOST_COLUMNS, isMeant)
     : null;
   const named = (row: number) => {
     const id = ids.get(row);
@@ -103,10 +120,12 @@ export function describeClusters(input: DescriptionInput): SavedClusters {
         other: rival,
         margin: short(margin),
       })),
-      nearest: nearestCentres(centres, cluster, k, MOST_NEAREST).map(({ cluster: other, distance }) => ({
-        cluster: other,
-        distance: short(distance),
-      })),
+      nearest: nearestClusters(centres, members, cluster, k, MOST_NEAREST).map(
+        ({ cluster: other, distance }) => ({
+          cluster: other,
+          distance: short(distance),
+        }),
+      ),
       apart: (apart?.[cluster] ?? []).map(({ column, difference, mean, rest }) => ({
         column: column + 1,
         ...(names && { name: names[column] }),

@@ -3,6 +3,7 @@ import { type OnnxGraph, onnxGraph, type Value } from '../data/onnx.ts';
 import type { OutlierBounds } from '../data/outlier-bounds.ts';
 import type { ColumnMap, Transform } from '../data/transform.ts';
 import { type Centres, QUANTILE_STEPS, reachOf } from '../model/description/distances.ts';
+import type { Groups } from '../model/gaussian/components.ts';
 import { centreWidth } from '../model/statistics.ts';
 import { columnsOf, largestOf, type TrainedModel } from '../run/trained-model.ts';
 
@@ -23,14 +24,14 @@ export function onnxModel(
   measured: { centres: Centres; quantiles: Float32Array } | null,
   { run, version }: { run: string; version: string },
 ): Uint8Array {
-  const { transform, encoder, classifier, byMixture, logged, names, ids, isGaussian, table } = trained;
+  const { transform, encoder, classifier, byMixture, groups, k, logged, names, ids, isGaussian, table } =
+    trained;
   if (transform.fill)
     throw new UserError(
       `${run} fills unknown cells by a regression on other rows, for which ONNX has no operator: use dpmesh serve or predict`,
     );
   const g = onnxGraph();
   const width = columnsOf(trained);
-  const k = classifier.at(-1)!.values.length;
   let rows = g.input(ROWS, 'float32', [ROWS, width]);
   if (logged.length) {
     const mask = g.flags(Array.from({ length: width }, (_, column) => logged.includes(column)));
@@ -48,19 +49,31 @@ export function onnxModel(
   const y = networkInput(g, moved, transform);
   const outputs = byMixture ? logDensities(g, y, classifier) : dense(g, y, classifier);
 
-  const label = g.op('ArgMax', [outputs], { axis: 1, keepdims: 0 });
+  const softmax = g.op('Softmax', [outputs], { axis: 1 });
+  const best = g.op('ArgMax', [outputs], { axis: 1, keepdims: 0 });
+  // A row so far from all components that its densities are 0.
+  const sure = g.op('Where', [
+    g.op('IsNaN', [softmax]),
+    oneHot(g, best, classifier.at(-1)!.values.length),
+    softmax,
+  ]);
+  const probabilities = groups
+    ? g.op('MatMul', [sure, g.floats(membersOf(groups, k), [groups.length, k])])
+    : sure;
+  const label = groups ? g.op('ArgMax', [probabilities], { axis: 1, keepdims: 0 }) : best;
+  /** The component from whose centre distances are measured: the most likely one of the row's cluster. */
+  const component = groups ? ofCluster(g, sure, label, groups) : best;
   const byId = ids ? g.op('Gather', [g.integers(ids), label]) : label;
   g.output(g.op('Where', [isValidRow, byId, g.integers([-1])]), 'label', 'int64', [ROWS]);
-  const probabilities = g.op('Softmax', [outputs], { axis: 1 });
-  // A row so far from all clusters that its densities are 0.
   const own = g.op('Unsqueeze', [label, g.integers([1])]);
-  const isOwn = g.cast(g.op('Equal', [own, g.integers([...Array(k).keys()])]), 'float32');
-  const sure = g.op('Where', [g.op('IsNaN', [probabilities]), isOwn, probabilities]);
-  g.output(known(sure, isValid), 'probabilities', 'float32', [ROWS, k]);
-  const responsibility = g.op('Squeeze', [g.op('GatherElements', [sure, own], { axis: 1 }), g.integers([1])]);
+  g.output(known(probabilities, isValid), 'probabilities', 'float32', [ROWS, k]);
+  const responsibility = g.op('Squeeze', [
+    g.op('GatherElements', [probabilities, own], { axis: 1 }),
+    g.integers([1]),
+  ]);
   if (measured) {
     const x = g.op('Mul', [y, g.floats(Float32Array.from(transform.scale))]);
-    const distance = distances(g, x, label, measured.centres);
+    const distance = distances(g, x, component, measured.centres);
     const confidence = isGaussian
       ? g.op('Where', [
           g.op('Greater', [distance, g.float(reachOf(transform.dim))]),
@@ -86,6 +99,25 @@ export function onnxModel(
       ...(table.categories && { 'dpmesh.categories': JSON.stringify(table.categories) }),
     },
   });
+}
+
+/** 1 where a column is that of the row, else 0: [rows, k]. */
+function oneHot(g: OnnxGraph, columns: Value, k: number): Value {
+  const own = g.op('Unsqueeze', [columns, g.integers([1])]);
+  return g.cast(g.op('Equal', [own, g.integers([...Array(k).keys()])]), 'float32');
+}
+
+/** Which components each cluster has, [components, k]. */
+function membersOf(groups: Groups, k: number): Float32Array {
+  const members = new Float32Array(groups.length * k);
+  for (const [component, cluster] of groups.entries()) members[component * k + cluster] = 1;
+  return members;
+}
+
+/** The most likely component of each row among those of its cluster: `rowClusters`. */
+function ofCluster(g: OnnxGraph, r: Value, label: Value, groups: Groups): Value {
+  const isOwn = g.op('Equal', [g.op('Unsqueeze', [label, g.integers([1])]), g.integers([...groups])]);
+  return g.op('ArgMax', [g.op('Where', [isOwn, r, g.float(-1)])], { axis: 1, keepdims: 0 });
 }
 
 /** Rounded after the product and after the sum, as by `mapColumns`. */

@@ -5,6 +5,7 @@ import { readSpans } from '../data/remote/read-ahead.ts';
 import type { Source } from '../data/source.ts';
 import { diagnoseRow, formatNumber } from '../data/value-range.ts';
 import { distancesFrom } from '../model/description/distances.ts';
+import { rowClusters } from '../model/gaussian/components.ts';
 import { CLOSED } from '../model/gaussian/estep.ts';
 import { FORWARD_ROWS } from '../proto/task-limits.ts';
 import { openForModel } from '../run/rows-for-model.ts';
@@ -58,15 +59,18 @@ export async function loadLabeller(
     log,
   }: { details: boolean; map?: boolean; units?: number; log: (line: string) => void },
 ) {
-  const { transform, encoder, classifier, byMixture, backendName } = trained;
+  const { transform, encoder, classifier, byMixture, groups, k, backendName } = trained;
   assertAddressSpaceFor('wasm');
   const backend = await loadBackend(backendName).catch((error) => {
     if (!(error instanceof UserError)) throw error;
     log(`dpmesh: on wasm, and a row at an edge may get another label than in the run: ${error.message}`);
     return loadBackend('wasm');
   });
-  if (units !== undefined) classifier.at(-1)!.values.fill(CLOSED, units);
-  const k = classifier.at(-1)!.values.length;
+  // Components are in the order of their clusters.
+  if (units !== undefined)
+    classifier
+      .at(-1)!
+      .values.fill(CLOSED, groups ? groups.filter((cluster) => cluster < units).length : units);
   const upload = (parts: typeof classifier) =>
     parts.map(({ values, shape }) => backend.upload(values, shape));
   const measured = details ? trained.measured : null;
@@ -74,7 +78,7 @@ export async function loadLabeller(
   const map = hasMap && trained.mapNet ? loadMap(backend, trained.mapNet) : null;
   const encoding = encoder && upload(encoder.layers);
   return {
-    /** The number of outputs of the model. */
+    /** The number of clusters of the model. */
     k,
     /** Of the distances of the run's rows, by cluster; null without `details`, or if an earlier version trained it. */
     quantiles: measured?.quantiles ?? null,
@@ -90,16 +94,19 @@ export async function loadLabeller(
       const codes = encoding ? await encodeRows(backend, encoding, encoder!.input, raw) : raw;
       const { scaled, rows, outliers } = await transformRows(backend, transform, codes);
       const outputs = clusterOutputs(backend, layers, byMixture, scaled);
-      const labels = await backend.argmaxRows(outputs.at(-1)!);
-      const r = soft || details ? backend.softmaxRows(outputs.at(-1)!, 0) : null;
-      const responsibilities = r && (await backend.read(r));
+      const best = await backend.argmaxRows(outputs.at(-1)!);
+      const r = soft || details || groups ? backend.softmaxRows(outputs.at(-1)!, 0) : null;
+      const own = r && (await backend.read(r));
+      const found = groups ? rowClusters(best, own!, groups) : null;
+      const labels = found?.labels ?? best;
+      const responsibilities = found?.responsibilities ?? own;
       // A row so far from all clusters that its densities are 0.
-      for (const [i, label] of responsibilities ? labels.entries() : [])
-        if (Number.isNaN(responsibilities![i * k]))
-          responsibilities!.fill(0, i * k, (i + 1) * k).fill(1, i * k + label, i * k + label + 1);
+      for (const [i, label] of own && !found ? labels.entries() : [])
+        if (Number.isNaN(own![i * k]))
+          own!.fill(0, i * k, (i + 1) * k).fill(1, i * k + label, i * k + label + 1);
       const places = map && placed ? await map.place(scaled) : null;
       backend.free(scaled, ...outputs, ...(r ? [r] : []));
-      const distance = measured && distancesFrom(measured.centres, rows, labels);
+      const distance = measured && distancesFrom(measured.centres, rows, found?.components ?? best);
       return { labels, responsibilities, outliers, distance, map: places };
     },
     close() {

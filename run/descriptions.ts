@@ -133,9 +133,9 @@ export interface ColumnSums {
 
 /** By the clusters' numbers by size. */
 export interface FullPassResult {
-  /** For each of these numbers that of the cluster before all rows were counted: in the net or mixture that the workers had. */
+  /** Components in the order of their clusters: for each the number before all rows were counted, in the net or mixture that the workers had. */
   order: Order;
-  /** Statistics of each cluster over all rows but outliers, by hard assignment. */
+  /** Statistics of each component, in this order, over all rows but outliers, by hard assignment. */
   T: Float64Array[];
   /** Rows with each label, outliers included. */
   counts: number[];

@@ -138,6 +138,11 @@ export const OPTIONS = {
       symbol: 'γ',
       help: 'resolution γ of the graph likelihood; a larger one finds more clusters',
     }),
+    shapes: option(oneOf('auto', 'off'), {
+      help: 'clusters of any shape: components of a Gaussian mixture are joined where the rows between them show no valley of density; off: each component is a cluster',
+      fast: 'auto',
+      paper: 'off',
+    }),
     alpha: option(above(0), {
       symbol: 'α',
       help: 'concentration α of the Dirichlet process',

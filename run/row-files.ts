@@ -7,6 +7,7 @@ import { decode } from '../data/arrays/dtype.ts';
 import { type ArrayFile, openNpy } from '../data/npy.ts';
 import { LABELS } from '../data/row-parts.ts';
 import { type Centres, QUANTILE_STEPS } from '../model/description/distances.ts';
+import { type Groups, groupsFrom } from '../model/gaussian/components.ts';
 import type { MapNet } from '../model/graph/map-net.ts';
 import { ROW_COLUMNS, type RowColumn, type RowValues, rowColumns } from '../model/row-columns.ts';
 import { centreWidth } from '../model/statistics.ts';
@@ -106,24 +107,35 @@ export function readImageList(files: RunFiles): string[] | undefined {
 
 /** From where a run measures the distances of rows, float64, whose values are float32: [K,W] of model/description/centres.ts. */
 export const CENTRES = 'model/centres.npy';
+/** The cluster of each component of the mixture, of runs in which some clusters have several. */
+export const COMPONENTS = 'mixture/clusters.npy';
 /** The quantiles of the distances of its rows, float64: [K,1001]. */
 export const QUANTILES = 'model/distances.npy';
 
 /** The two of a finished run; null if there are none, as in runs of earlier versions. UserError if they are damaged. */
 export function readSavedCentres(
   files: RunFiles,
-  k: number,
+  components: number,
+  clusters: number,
   d: number,
 ): { centres: Centres; quantiles: Float32Array } | null {
   if (!files.has(CENTRES) || !files.has(QUANTILES)) return null;
   const widths = [centreWidth(d, 'diag'), centreWidth(d, 'full')];
-  const centres = finiteArray(files, CENTRES, ...widths.map((width) => [k, width]));
-  const { data } = finiteArray(files, QUANTILES, [k, QUANTILE_STEPS + 1]);
+  const centres = finiteArray(files, CENTRES, ...widths.map((width) => [components, width]));
+  const { data } = finiteArray(files, QUANTILES, [clusters, QUANTILE_STEPS + 1]);
   const covariance = centres.shape[1] === widths[0] ? 'diag' : 'full';
   return {
-    centres: { k, d, covariance, values: Float32Array.from(centres.data) },
+    centres: { k: components, d, covariance, values: Float32Array.from(centres.data) },
     quantiles: Float32Array.from(data),
   };
+}
+
+/** The cluster of each of k components; null where each is a cluster. UserError if it is damaged. */
+export function readSavedGroups(files: RunFiles, k: number): Groups | null {
+  if (!files.has(COMPONENTS)) return null;
+  const groups = Int32Array.from(finiteArray(files, COMPONENTS, [k]).data);
+  if (groupsFrom(groups)?.every((cluster, component) => cluster === groups[component])) return groups;
+  throw files.damaged(COMPONENTS, 'its clusters are not numbered in the order of their components');
 }
 
 /** What places rows on the map, float64, whose values are float32: the axes with the shift below them [D+1,P], and the units with their places [M,P+2]. */

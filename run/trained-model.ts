@@ -10,6 +10,7 @@ import { categoriesSchema, type DecodeOptions, type TableOptions } from '../data
 import type { ColumnMap, Transform } from '../data/transform.ts';
 import { MAX_FLOAT32 } from '../data/value-range.ts';
 import { elementCount, MAX_MAGNITUDE } from '../model/arrays.ts';
+import { clusterCount, type Groups } from '../model/gaussian/components.ts';
 import {
   arraysOf,
   type StepName,
@@ -18,7 +19,7 @@ import {
   stepProblem,
 } from '../model/transform-steps.ts';
 import { assertReadable, openFinished, problemOfLists } from './finished-run.ts';
-import { readSavedCentres, readSavedMap } from './row-files.ts';
+import { COMPONENTS, readSavedCentres, readSavedGroups, readSavedMap } from './row-files.ts';
 import { checked, type RunFiles, readRunJson } from './run-files.ts';
 
 /** The model of a finished run as read from `model/`: transform, classifier, centres. Labels are computed elsewhere, and how it was trained it does not know. */
@@ -35,9 +36,13 @@ export interface TrainedModel {
   transform: Transform;
   /** What makes codes of raw rows, which the transform gets in their place; null: it gets the rows. */
   encoder: { input: ColumnMap; layers: Part[] } | null;
-  /** What labels rows, the last of K numbers: the clustering net, W₁, b₁, W₂, b₂, …; or if `byMixture` its weights, bias and constant. */
+  /** What labels rows, the last of as many numbers as it has outputs: the clustering net, W₁, b₁, W₂, b₂, …; or if `byMixture` its weights, bias and constant. */
   classifier: Part[];
   byMixture: boolean;
+  /** The cluster of each of its outputs, where some clusters have several; null: each has one. */
+  groups: Groups | null;
+  /** The number of clusters, of which some may have no rows. */
+  k: number;
   /** The compute backend it was trained on. */
   backendName: string;
   /** The column of the CSV that was used for --labels and is not data. */
@@ -216,15 +221,17 @@ function modelOf(
   const { layers, byMixture } = readWeights(files, widths, dim, before !== null, flags);
   const encoding = layers.splice(0, 2 * (widths.length - 1));
   const [kernel, bias, ...classifier] = layers;
-  const k = classifier.at(-1)!.values.length;
+  const components = classifier.at(-1)!.values.length;
+  const groups = readSavedGroups(files, components);
+  const k = clusterCount(components, groups);
   if (result!.k > k) throw files.damaged('run.json', `it is of ${result!.k} clusters, its model of ${k}`);
-  const measured = details ? readSavedCentres(files, k, dim) : null;
+  const measured = details ? readSavedCentres(files, components, k, dim) : null;
   const mapNet = map ? readSavedMap(files, dim) : null;
   const { imageSize, outliers, drop, ...table } = config;
   const { fill = null, categories = null, aside = [] } = data.table ?? {};
   return {
     version: versionOf(about, files),
-    ...{ classifier, byMixture, measured, mapNet },
+    ...{ classifier, byMixture, groups, k, measured, mapNet },
     encoder: encoder && { input: columnMap(encoder), layers: encoding },
     files,
     names,
@@ -290,7 +297,7 @@ function aboutRun(run: string): z.infer<typeof aboutSchema> {
 
 /** Layers without products, or with numbers that do not matter: what these do is in transform.json, or follows from shapes. */
 const OTHERS =
-  /^((encoder_input|columns|negatives|unit_numbers|half_sums|atoms_[123])\/|clusters\/(gamma|moving_mean|moving_variance)$)/;
+  /^((encoder_input|columns|negatives|unit_numbers|half_sums|atoms_[123]|members)\/|clusters\/(gamma|moving_mean|moving_variance)$)/;
 
 /**
  * Kernel and bias of each layer: those of an encoder with these `widths` (of one width: there is none), the transform, the net; or in place of the
@@ -315,7 +322,11 @@ function readWeights(
   const encoding = 2 * (widths.length - 1);
   const byMixture = own[encoding + 2]?.name === 'whitened/kernel';
   const others =
-    4 * Number(widths.length > 1) + 6 * Number(before) + 4 * Number(byMixture) + 6 * Number(flags > 0);
+    4 * Number(widths.length > 1) +
+    6 * Number(before) +
+    4 * Number(byMixture) +
+    6 * Number(flags > 0) +
+    Number(files.has(COMPONENTS));
   const densities = byMixture ? own.slice(encoding + 2) : [];
   const [whitening, bias, constant] = densities.map(({ shape }) => shape);
   // Without an encoder, as there are no further columns with one.

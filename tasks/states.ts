@@ -213,6 +213,8 @@ export const STATES = {
   parts: plain({}),
   means: rows('K'),
   centres: rows('seeds'),
+  /** The cluster of each component of the mixture. */
+  groups: plain({ of: int32(['K'], index('G')) }),
   'cluster-centres': plain({ rows: float32(['K', 'centre']) }),
   'far-bounds': plain({ rows: float32(['K', 'centre']) }),
   /** The net that places rows on the map: of `units`, none where the coordinates along the axes are the places. */

@@ -21,8 +21,9 @@ import type { TrainingRun } from './run-context.ts';
 interface Wanted {
   /** Units of work, in whose order results are summed. */
   units: number;
-  /** Output units of the workers' classifier. */
+  /** Clusters, and components of the workers' classifier. */
   k: number;
+  components: number;
   /** How many rows that no cluster explains are kept. */
   far: number;
   /** Outliers are listed whose priority is below this. */
@@ -30,7 +31,7 @@ interface Wanted {
 }
 
 /** By unit of work: its number, the blocks of its rows, and what a worker has found in them. */
-export function resultCollector(layout: Layout, { units, k, far, below }: Wanted) {
+export function resultCollector(layout: Layout, { units, k, components, far, below }: Wanted) {
   const priorityOf = priority(layout.seed);
   const shardOf = shardOfRow(layout);
   const sums = treeAccumulator();
@@ -57,8 +58,8 @@ export function resultCollector(layout: Layout, { units, k, far, below }: Wanted
       if (far > 0) farRows.add(part, rowAt(blocks));
       seen[unit] = { seen: copied(part.seen), seenLabels: copied(part.seenLabels) };
     },
-    /** Statistics of each output unit over all rows but outliers. */
-    T: () => splitEvenly(sumOfNodes(sums.nodes(), 'T'), k),
+    /** Statistics of each component over all rows but outliers. */
+    T: () => splitEvenly(sumOfNodes(sums.nodes(), 'T'), components),
     far: farRows.result,
     result(order: Order) {
       const columns = splitEvenly(sumOfNodes(sums.nodes(), 'columns'), k + 1);
@@ -110,13 +111,14 @@ function farRowsCollector(most: number, priorityOf: (row: number) => number) {
     /** `rowAt`: the rows of the part, by their place in it. */
     add(part: Tensors, rowAt: (place: number) => number): void {
       const places = take(part, 'far', 'int32');
+      const components = take(part, 'farComponents', 'int32');
       const rows = take(part, 'farRows', 'float32');
       const d = rows.length / places.length;
       all += take(part, 'allFar', 'int32')[0];
       for (const [i, place] of places.entries())
         kept.push({
           priority: priorityOf(rowAt(place)),
-          label: part.labels.data[place],
+          label: components[i],
           values: rows.slice(i * d, (i + 1) * d),
         });
       kept = kept.sort((a, b) => a.priority - b.priority).slice(0, most);

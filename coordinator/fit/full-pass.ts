@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { yieldToEventLoop } from '../../base/slices.ts';
 import { UserError } from '../../base/user-error.ts';
+import { clusterCount, componentOrder, componentsOf, type Groups } from '../../model/gaussian/components.ts';
 import { type Layout, unitBlocks } from '../../model/layout.ts';
 import type { FarRows } from '../../model/missed.ts';
 import { bySize, placesOf } from '../../model/order.ts';
@@ -23,7 +24,7 @@ const SOFT_BYTES = 16 << 20;
 /** Rows of which the silhouette is computed, on average. */
 const SILHOUETTE_ROWS = 1000;
 
-/** What a review is given, by output unit. */
+/** What a review is given, by component. */
 export interface Reviewed {
   T: Float64Array[];
   far: FarRows;
@@ -32,12 +33,12 @@ export interface Reviewed {
 /** Some clusters have no rows, or none but outliers: these have to get labels of others. */
 export class OutliersAlone extends Error {
   override name = 'OutliersAlone';
-  /** The output units without other rows. */
-  readonly units: number[];
+  /** The components of the clusters without other rows. */
+  readonly components: number[];
 
-  constructor(units: number[]) {
+  constructor(components: number[]) {
     super('only outliers have the label of a cluster');
-    this.units = units;
+    this.components = components;
   }
 }
 
@@ -49,6 +50,8 @@ export interface LabellingOptions {
   below?: number;
   /** Workers label by the mixture, not by the net. */
   byMixture?: boolean;
+  /** The cluster of each component, as the workers have it; absent: each is one. */
+  groups?: Groups;
   /** Rows are placed on the workers' map too. */
   map?: boolean;
   /** Clusters keep their numbers, and are written as these ids; else they are numbered by size. */
@@ -62,19 +65,20 @@ export interface LabellingOptions {
 }
 
 /**
- * The full pass: labels all rows and writes the labels (and responsibilities) to `out` as they arrive. Then the clusters are
- * numbered, and the files get their names. OutliersAlone where that has to be done again without some of the output units.
+ * The full pass: labels all rows by a classifier of so many `components`, and writes the labels (and responsibilities) to `out` as they arrive. Then
+ * the clusters are numbered, and the files get their names. OutliersAlone where that has to be done again without some of the components.
  */
 export async function labelAllRows(
   run: Pick<Prepared, 'config' | 'transform' | 'likelihood'> & { dispatcher: Dispatcher },
   layout: Layout,
-  k: number,
+  components: number,
   out: Output,
   options: LabellingOptions = {},
 ): Promise<FullPassResult | null> {
   const { transform, likelihood, dispatcher } = run;
   const { soft, covariance } = run.config;
-  const { truth, below = 1, byMixture = false, map = false, ids, far = 0, review } = options;
+  const { truth, below = 1, byMixture = false, groups, map = false, ids, far = 0, review } = options;
+  const k = clusterCount(components, groups);
   const task: TaskOf<'full-pass'> = {
     task: 'full-pass',
     diagonal: covariance === 'diag',
@@ -82,6 +86,7 @@ export async function labelAllRows(
     silhouette: Math.min(1, SILHOUETTE_ROWS / layout.rows),
     far,
     byMixture,
+    ...(groups && { clusters: k }),
     ...(map && { map }),
   };
   const isGaussian = likelihood.name === 'gaussian';
@@ -104,7 +109,7 @@ export async function labelAllRows(
 
   const counts = Array<number>(k).fill(0);
   const counter = truth && contingencyCounter();
-  const collector = resultCollector(layout, { units: units.length, k, far, below });
+  const collector = resultCollector(layout, { units: units.length, k, components, far, below });
   const outliers = transform?.fences != null;
   const d = isGaussian ? transform.dim : null;
   const writer = rowWriter(parts ? NO_FILES : out, layout, k, { soft, map, outliers, d }, (labels, start) => {
@@ -156,21 +161,27 @@ export async function labelAllRows(
       },
     });
     const T = collector.T();
-    const empty = T.flatMap(([rows], unit) => (rows === 0 ? [unit] : []));
-    if (!ids && empty.length < k && empty.some((unit) => counts[unit] > 0)) throw new OutliersAlone(empty);
+    const empty = componentsOf(components, groups).flatMap((own, cluster) =>
+      own.every((component) => T[component][0] === 0) ? [{ cluster, own }] : [],
+    );
+    if (!ids && empty.length < k && empty.some(({ cluster }) => counts[cluster] > 0))
+      throw new OutliersAlone(empty.flatMap(({ own }) => own));
     if (review && !(await review({ T, far: collector.far() }))) {
       writer.abort();
       return null;
     }
-    const order = ids ? [...counts.keys()] : bySize(counts);
-    await writer.finish(order, ids);
-    await parts?.finish(Array.from(placesOf(order)));
+    const clusters = ids ? [...counts.keys()] : bySize(counts);
+    await writer.finish(clusters, ids);
+    await parts?.finish(Array.from(placesOf(clusters)));
+    const order = ids
+      ? [...Array(components).keys()]
+      : componentOrder(clusters, components, groups, (component) => T[component][0]);
     return {
-      ...collector.result(order),
+      ...collector.result(clusters),
       order,
-      T: order.map((unit) => T[unit]),
-      counts: order.map((unit) => counts[unit]),
-      table: counter ? counter.table(order) : null,
+      T: order.map((component) => T[component]),
+      counts: clusters.map((cluster) => counts[cluster]),
+      table: counter ? counter.table(clusters) : null,
       unexplained: writer.unexplained(),
       outliers: layout.rows - T.reduce((sum, [rows]) => sum + rows, 0),
     };

@@ -79,6 +79,7 @@ export function publishClassifier(
   const byMixture = labelsByMixture(run.config.schedule, state);
   if (byMixture) publishEStep(run, state.mixture, 'cholesky');
   else publishNet(run, state.net);
+  if (state.groups) run.dispatcher.publish('groups', { of: nd(state.groups) });
   return byMixture;
 }
 

@@ -1,11 +1,12 @@
 import { halfSize } from '../../model/layout.ts';
 import { generator, type Seed } from '../../model/random.ts';
 import { ariOfLabels, jaccards } from '../../model/scores.ts';
-import type { State } from '../../model/state.ts';
+import { clustersOf, type State } from '../../model/state.ts';
 import type { WorkUnit } from '../../proto/messages.ts';
 import type { Replicates } from '../../run/summary.ts';
 import type { Task } from '../../tasks/table.ts';
 import { initialState, labellingState, runEpoch } from './epoch.ts';
+import { withClusters } from './gaussian/combine.ts';
 import { publishClassifier, publishNet, publishTransform } from './publish.ts';
 import type { TrainingRun } from './run-context.ts';
 import { sampledCounts, sampleOf } from './sample.ts';
@@ -44,7 +45,7 @@ export async function replicate(
     labellings.push(labels);
     emit({ type: 'replicate', replicate: number, of: count, k });
   }
-  const found = labellings.map((labels) => jaccards(own, labels, trained.mixture.k));
+  const found = labellings.map((labels) => jaccards(own, labels, clustersOf(trained)));
   const clusters = Array.from({ length: k }, (_, cluster) => meanOf(found.map((all) => all[cluster])));
   return { count, k: [Math.min(...ks), Math.max(...ks)], ks, agreement: agreement(labellings), clusters };
 }
@@ -79,7 +80,7 @@ async function trainOnHalf(
     }));
     signal.throwIfAborted();
   }
-  return labellingState(halfRun, state);
+  return withClusters(halfRun, await labellingState(halfRun, state));
 }
 
 function seedOf(seed: Seed, number: number): bigint {
@@ -98,13 +99,15 @@ async function labelSample(run: TrainingRun, { below, rows }: SampledRows, state
     units: rows.map((_, shard): WorkUnit => ({ shard, from: 0, to: 0 })),
     sampled: rows,
   });
-  const counts = new Float64Array(state.mixture.k);
+  const { groups } = state;
+  const clusterOf = (component: number) => groups?.[component] ?? component;
+  const counts = new Float64Array(clustersOf(state));
   const labels: number[] = [];
   for (const { tasks } of results) {
     tasks[0].counts.data.forEach((n, c) => {
-      counts[c] += n;
+      counts[clusterOf(c)] += n;
     });
-    for (const label of tasks[0].labels.data) labels.push(label);
+    for (const component of tasks[0].labels.data) labels.push(clusterOf(component));
   }
   return { k: counts.filter((n) => n > 0).length, labels: Int32Array.from(labels) };
 }

@@ -2,6 +2,7 @@ import { concatInSlices } from '../../base/slices.ts';
 import { savedBounds } from '../../data/outlier-bounds.ts';
 import type { Atoms, ColumnMap, Transform } from '../../data/transform.ts';
 import type { Centres } from '../../model/description/distances.ts';
+import { clusterCount, type Groups } from '../../model/gaussian/components.ts';
 import type { Densities } from '../../model/gaussian/estep.ts';
 import type { MapNet } from '../../model/graph/map-net.ts';
 import type { Layout } from '../../model/layout.ts';
@@ -16,7 +17,7 @@ import type { RunTotals } from '../../run/checkpoint.ts';
 import type { DataMoments } from '../../run/data-moments.ts';
 import type { FullPassResult } from '../../run/descriptions.ts';
 import type { Encoder } from '../../run/encoding.ts';
-import { CENTRES, MAP_AXES, MAP_UNITS, QUANTILES } from '../../run/row-files.ts';
+import { CENTRES, COMPONENTS, MAP_AXES, MAP_UNITS, QUANTILES } from '../../run/row-files.ts';
 import type { RunDirectory } from '../../run/run-directory.ts';
 import type { Alternation, Stability, Summary } from '../../run/summary.ts';
 import { REPLICATES } from './graph/resolution.ts';
@@ -132,16 +133,18 @@ export async function writeModel(
   );
   const counts = Float64Array.from(T, (t) => t[0]);
   await out.npy('mixture/counts.npy', '<f8', [k], counts);
+  if (state.groups) await out.npy(COMPONENTS, '<i4', [k], state.groups);
 }
 
-/** Writes from where distances of rows are measured, and their quantiles, by cluster. */
+/** Writes from where distances of rows are measured, by component, and their quantiles, by cluster. */
 export async function writeCentres(
   { k, values }: Centres,
   quantiles: Float32Array,
+  clusters: number,
   out: RunDirectory,
 ): Promise<void> {
   await out.npy(CENTRES, '<f8', [k, values.length / k], Float64Array.from(values));
-  await out.npy(QUANTILES, '<f8', [k, quantiles.length / k], Float64Array.from(quantiles));
+  await out.npy(QUANTILES, '<f8', [clusters, quantiles.length / clusters], Float64Array.from(quantiles));
 }
 
 /** Writes the net that places rows on the map. */
@@ -191,6 +194,7 @@ export function layersModel(
     ...('mixture' in by ? densityLayers(by.mixture) : netLayers(by.net)),
     // A separate layer: without a softmax, a Dense layer fuses bias and product, as the workers do.
     { class_name: 'Softmax', config: { name: 'responsibilities', axis: -1 }, weights: [] },
+    ...('groups' in by && by.groups ? [groupLayer(by.groups)] : []),
   ];
   const topology = {
     class_name: 'Model',
@@ -257,6 +261,14 @@ function densityLayers({ weights, bias, constant }: Densities): SavedLayer[] {
     reshape('exponents', [k]),
     columnLayer('clusters', { factor: new Float32Array(k).fill(1), shift: constant }),
   ];
+}
+
+/** Sums the responsibilities of the components of each cluster. */
+function groupLayer(groups: Groups): SavedLayer {
+  const clusters = clusterCount(groups.length, groups);
+  const ones = new Array<number>(groups.length * clusters).fill(0);
+  for (const [component, cluster] of groups.entries()) ones[component * clusters + cluster] = 1;
+  return product('members', [groups.length, clusters], ones);
 }
 
 const reshape = (name: string, target_shape: number[]): SavedLayer => ({

@@ -44,11 +44,10 @@ export async function exportModel(options: ExportOptions): Promise<ExportedModel
     const trained = readTrainedModel(folder, { details: true });
     assertNotOfRun(run, { '--onnx': onnx });
     assertWritable({ '--onnx': onnx }, force);
-    const k = trained.classifier.at(-1)!.values.length;
     const bytes = onnxModel(trained, trained.measured, { run: folder, version: dpmeshVersion() });
     const file = createAtomicFile(path, { replace: force });
     file.write(bytes, 0);
     file.finish();
-    return { bytes: bytes.length, columns: columnsOf(trained), k };
+    return { bytes: bytes.length, columns: columnsOf(trained), k: trained.k };
   });
 }

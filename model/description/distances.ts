@@ -131,19 +131,31 @@ export function reorderedCentres(centres: Centres, order: readonly number[]): Ce
   return { ...centres, k: order.length, values };
 }
 
-/** The clusters whose centres are nearest to that of one cluster, by its own covariance; only the first `k` are looked at. */
-export function nearestCentres(
+/**
+ * The clusters whose centres are nearest to those of one cluster, by its own covariances; only the first `k` are looked at. `members`: the components of
+ * each cluster, of which the two that are nearest count.
+ */
+export function nearestClusters(
   centres: Centres,
+  members: readonly (readonly number[])[],
   cluster: number,
   k: number,
   most: number,
 ): { cluster: number; distance: number }[] {
   const width = centreWidth(centres.d, centres.covariance);
-  return Array.from({ length: k }, (_, other) => ({
-    cluster: other,
-    distance: distanceFrom(centres, cluster, centres.values, other * width),
-  }))
-    .filter(({ cluster: other }) => other !== cluster)
+  const distance = (other: number) =>
+    members[cluster].reduce(
+      (least, own) =>
+        members[other].reduce(
+          (least, component) =>
+            Math.min(least, distanceFrom(centres, own, centres.values, component * width)),
+          least,
+        ),
+      Infinity,
+    );
+  return Array.from({ length: k }, (_, other) => other)
+    .filter((other) => other !== cluster)
+    .map((other) => ({ cluster: other, distance: distance(other) }))
     .sort((a, b) => a.distance - b.distance || a.cluster - b.cluster)
     .slice(0, most);
 }

@@ -14,6 +14,7 @@ import {
   keepLeast,
   reachOf,
 } from '../../model/description/distances.ts';
+import { type RowClusters, rowClusters } from '../../model/gaussian/components.ts';
 import type { Block } from '../../model/layout.ts';
 import { priority } from '../../model/random.ts';
 import {
@@ -48,17 +49,24 @@ export const fullPass: TaskFunction<'full-pass'> = async (context, task, unit) =
   const { backend, states } = context;
   const { byMixture = false } = task;
   const classifier = states.classifier(byMixture);
-  const k = classifier.at(-1)!.shape[0];
+  const components = classifier.at(-1)!.shape[0];
+  const k = task.clusters ?? components;
+  const groups = task.clusters ? take(states.get('groups'), 'of', 'int32') : null;
   const transform = transformFrom(states.get('transform'));
   const { dim } = transform;
   const covariance = covarianceOf(task);
-  const statistics = context.kernel.scatter(new Float64Array(k * dim), dim, covariance);
+  const statistics = context.kernel.scatter(new Float64Array(components * dim), dim, covariance);
   const blocks = context.blocks(unit);
   const total = blocks.reduce((sum, block) => sum + block.count, 0);
   const labels = zeros(labelDtype(k), total);
   const flags = transform.fences && new Uint8Array(total);
   const soft = task.soft ? new Float32Array(total * k) : null;
-  const centres = { k, d: dim, covariance, values: take(states.get('cluster-centres'), 'rows', 'float32') };
+  const centres = {
+    k: components,
+    d: dim,
+    covariance,
+    values: take(states.get('cluster-centres'), 'rows', 'float32'),
+  };
   const numbers = forSoftNumbers(() => new Float32Array(total));
   const distance = new Float32Array(total);
   const map = task.map ? loadMap(backend, mapFrom(states.get('map'))) : null;
@@ -81,23 +89,26 @@ export const fullPass: TaskFunction<'full-pass'> = async (context, task, unit) =
       const original = transform.normalize ? raw.slice() : raw;
       const { scaled, rows, outliers } = await transformRows(backend, transform, raw);
       const layers = clusterOutputs(backend, classifier, byMixture, scaled);
-      const z = await backend.argmaxRows(layers.at(-1)!);
+      const best = await backend.argmaxRows(layers.at(-1)!);
+      const softmax = backend.softmaxRows(layers.at(-1)!, 0);
+      const all = await backend.read(softmax);
+      backend.free(softmax);
+      const own = clustersOf(best, all, groups);
+      const { labels: z, responsibilities: r } = own;
       labels.set(z, at);
       if (outliers) flags!.set(outliers, at);
-      const counted = outliers ? z.map((label, i) => (outliers[i] ? -1 : label)) : z;
-      statistics.add(rows, counted);
+      const counting = (of: Int32Array) => (outliers ? of.map((value, i) => (outliers[i] ? -1 : value)) : of);
+      const counted = counting(z);
+      statistics.add(rows, counting(own.components));
       addColumns(columns, original, counted);
-      const softmax = backend.softmaxRows(layers.at(-1)!, 0);
-      const r = await backend.read(softmax);
-      backend.free(softmax);
       soft?.set(r, at * k);
-      const own = softNumbers(z, r);
-      for (const name of SOFT_NUMBERS) numbers[name].set(own[name], at);
-      distance.set(distancesFrom(centres, rows, z), at);
+      const found = softNumbers(z, r);
+      for (const name of SOFT_NUMBERS) numbers[name].set(found[name], at);
+      distance.set(distancesFrom(centres, rows, own.components), at);
       for (const [i, label] of z.entries())
         if (counted[i] >= 0) shown.add(label, at + i, distance[at + i], r, i * k);
       if (map) places.set(await map.place(scaled), 2 * at);
-      const fromBounds = bounds && distancesFrom(bounds, rows, z);
+      const fromBounds = bounds && distancesFrom(bounds, rows, own.components);
       let first = 0;
       for (const block of batch) {
         const seen = sampledRows(block, priorityOf, task.silhouette).map((i) => first + i);
@@ -106,7 +117,7 @@ export const fullPass: TaskFunction<'full-pass'> = async (context, task, unit) =
         if (fromBounds)
           for (let i = first; i < first + block.count; i++)
             if (fromBounds[i] > reach && counted[i] >= 0)
-              far.add(rows, i, at + i, () => priorityOf(block.start + i - first));
+              far.add(rows, i, at + i, own.components[i], () => priorityOf(block.start + i - first));
         first += block.count;
       }
       backend.free(scaled, ...layers);
@@ -130,7 +141,7 @@ export const fullPass: TaskFunction<'full-pass'> = async (context, task, unit) =
   }
   return {
     ...(task.parts ? { hashes: await writePart(context.folder(), task.parts.folder, blocks, rows) } : rows),
-    T: nd(T, k, T.length / k),
+    T: nd(T, components, T.length / components),
     seen: nd(concat(seenRows, Float32Array), seenLabels.length, dim),
     seenLabels: nd(Int32Array.from(seenLabels)),
     columns: nd(columns, k + 1, context.dim),
@@ -139,6 +150,10 @@ export const fullPass: TaskFunction<'full-pass'> = async (context, task, unit) =
     ...(soft && { soft: nd(soft, total, k) }),
   };
 };
+
+/** What rows have of clusters. */
+const clustersOf = (best: Int32Array, r: Float32Array, groups: Int32Array | null): RowClusters =>
+  groups ? rowClusters(best, r, groups) : { labels: best, responsibilities: r, components: best };
 
 /** Writes the columns of consecutive blocks, each to a file. Returns the SHA-256 of each. */
 async function writePart(
@@ -218,23 +233,23 @@ function shownRows(k: number) {
 
 /** Keeps those rows beyond the reach of all clusters that have the least priorities, `most` of them. */
 function farRows(most: number, bounds: Centres | null, reach: number) {
-  let kept: { place: number; priority: number; row: Float32Array }[] = [];
+  let kept: { place: number; component: number; priority: number; row: Float32Array }[] = [];
   let all = 0;
   const least = () => kept.sort((a, b) => a.priority - b.priority || a.place - b.place).slice(0, most);
   return {
-    /** The row at `at` of these, at `place` in the unit: it is beyond the reach of the cluster that it is labelled with. */
-    add(rows: Float32Array, at: number, place: number, priorityOf: () => number): void {
+    /** The row at `at` of these, at `place` in the unit: it is beyond the reach of its component. */
+    add(rows: Float32Array, at: number, place: number, component: number, priorityOf: () => number): void {
       const { k, d } = bounds!;
-      for (let cluster = 0; cluster < k; cluster++)
-        if (distanceFrom(bounds!, cluster, rows, at * d) <= reach) return;
+      for (let other = 0; other < k; other++) if (distanceFrom(bounds!, other, rows, at * d) <= reach) return;
       all++;
-      kept.push({ place, priority: priorityOf(), row: rows.slice(at * d, (at + 1) * d) });
+      kept.push({ place, component, priority: priorityOf(), row: rows.slice(at * d, (at + 1) * d) });
       if (kept.length >= 2 * most) kept = least();
     },
     tensors(): Tensors {
       const rows = least();
       return {
         far: nd(Int32Array.from(rows, ({ place }) => place)),
+        farComponents: nd(Int32Array.from(rows, ({ component }) => component)),
         farRows: nd(
           concat(
             rows.map(({ row }) => row),

@@ -23,6 +23,7 @@ import {
   count,
   covarianceOf,
   mostSampled,
+  natural,
   readsOfClusters,
   sample,
   share,
@@ -41,7 +42,7 @@ const rowResults = (columns: [string, RowColumn][], areFiles: boolean): TensorSp
 
 function rowSpec({ width, values }: RowColumn) {
   const shape = width === 1 ? ['n'] : ['n', width];
-  if (values === 'clusters') return label(shape, index('K'));
+  if (values === 'clusters') return label(shape, index('G'));
   if (values === 'flags') return uint8(shape, index(2));
   if (values === 'finite') return float32(shape);
   return float32(shape, values === 'any' ? anyNumbers : positiveOrZero);
@@ -51,6 +52,8 @@ export const entries = {
   'full-pass': task({
     parameters: {
       ...{ diagonal: z.boolean(), soft: z.boolean(), silhouette: share, far: count, byMixture },
+      /** So many clusters, of which some have several components of the mixture; absent: each component is one. */
+      clusters: z.optional(natural),
       /** Rows are placed on the map too. */
       map: z.optional(z.boolean()),
       /** Where the worker writes what there is of each row: a folder in that of the run. `gaussian`: distances say how sure labels are. */
@@ -61,11 +64,13 @@ export const entries = {
     ...{ rows: 'blocks', sums: false },
     reads: (task) => ({
       ...{ ...sample, ...readsOfClusters(task), 'cluster-centres': STATES['cluster-centres'] },
+      ...(task.clusters && { groups: STATES.groups }),
       ...(task.far > 0 && { 'far-bounds': STATES['far-bounds'] }),
       ...(task.map && { map: STATES.map }),
     }),
     sizes: (task, sizes) => ({
       ...statistics('D')(task, sizes),
+      G: task.clusters ?? sizes.K,
       centre: centreWidth(sizes.D, covarianceOf(task)),
     }),
     largest: (task, sizes) =>
@@ -75,19 +80,20 @@ export const entries = {
       // A column of rows of one of these names would not compile.
       ...({
         T: float64(['K', 'P']),
-        columns: float64(['K+1', 'dim']),
-        exemplars: int32(['K', MOST_SHOWN], whole(-1, 'n')),
-        border: int32(['K', MOST_SHOWN], whole(-1, 'n')),
-        rival: int32(['K', MOST_SHOWN], whole(-1, 'K')),
-        margin: float32(['K', MOST_SHOWN], anyNumbers),
-        seenLabels: int32(['seen'], index('K')),
+        columns: float64(['G+1', 'dim']),
+        exemplars: int32(['G', MOST_SHOWN], whole(-1, 'n')),
+        border: int32(['G', MOST_SHOWN], whole(-1, 'n')),
+        rival: int32(['G', MOST_SHOWN], whole(-1, 'G')),
+        margin: float32(['G', MOST_SHOWN], anyNumbers),
+        seenLabels: int32(['seen'], index('G')),
         seen: float32(['seen', 'D']),
         ...(far > 0 && {
           far: int32(['kept'], index('n')),
+          farComponents: int32(['kept'], index('K')),
           farRows: float32(['kept', 'D']),
           allFar: int32([1], counts),
         }),
-        ...(soft && { soft: float32(['n', 'K'], anyNumbers) }),
+        ...(soft && { soft: float32(['n', 'G'], anyNumbers) }),
       } satisfies TensorSpecs & { [Name in RowColumnName]?: never }),
     }),
     limits: ({ silhouette, far }, { n }) => ({ seen: mostSampled(n, silhouette), kept: Math.min(n, far) }),

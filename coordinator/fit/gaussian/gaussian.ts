@@ -1,4 +1,5 @@
 import { UserError } from '../../../base/user-error.ts';
+import { componentsOf, sumsByCluster } from '../../../model/gaussian/components.ts';
 import { evidenceHalves, evidenceTree } from '../../../model/hierarchy/evidence-tree.ts';
 import { halfSize } from '../../../model/layout.ts';
 import { chooseByWeight, lloydCentres } from '../../../model/mixture.ts';
@@ -115,9 +116,13 @@ function gaussianLikelihood(initK: number): LikelihoodModel {
     async levels(run, state, T, clusters) {
       const { config } = run;
       publishClassifier(run, state);
-      const own = T.slice(0, clusters);
+      const own = sumsByCluster(T, state.groups).slice(0, clusters);
       const joins = evidenceTree(state.prior, own, config.alpha);
-      const proposals = (await finalHalves(run, state, T)).slice(0, clusters);
+      const halves = await finalHalves(run, state, T);
+      // One of several components has pieces, not halves.
+      const proposals = componentsOf(state.mixture.k, state.groups)
+        .slice(0, clusters)
+        .map(([first, ...others]) => (others.length ? [] : halves[first]));
       return { joins, halves: evidenceHalves(state.prior, own, proposals, config.alpha) };
     },
     ofSample: () => gaussianLikelihood(initK),

@@ -7,6 +7,7 @@ import { rowTexts } from '../../../data/texts/texts.ts';
 import { alikeColumns } from '../../../model/description/contrast.ts';
 import type { Centres } from '../../../model/description/distances.ts';
 import type { Name } from '../../../model/description/names.ts';
+import { componentsOf, sumsByCluster } from '../../../model/gaussian/components.ts';
 import { evidenceForK } from '../../../model/gaussian/evidence-for-k.ts';
 import { diagonalOf } from '../../../model/linalg.ts';
 import { placesOf } from '../../../model/order.ts';
@@ -84,7 +85,9 @@ export function labelStage(
       return orHint(context, async () => {
         const { found, state: final, centres } = await label();
         const { k } = state.clusters!.mixture;
-        const added = found.counts.filter((_, cluster) => found.order[cluster] >= k);
+        const added = componentsOf(final.mixture.k, final.groups).flatMap(([first], cluster) =>
+          found.order[first] >= k ? [found.counts[cluster]] : [],
+        );
         const { rows, labels } = found.sampled;
         const shapes =
           run.d <= MOST_FOR_SHAPES && !final.graph ? await trainer.wholeShapes(rows, run.d) : null;
@@ -135,12 +138,16 @@ export function describeStage(
         const { wordsError = 0 } = described;
         await checkpoints.flush();
         const scores = found.table && (await trainer.scores(found.table));
-        const labels = Array.from(placesOf(found.order), (place) => stream?.ids[place] ?? place);
+        const clusterAt = (place: number) => final.groups?.[place] ?? place;
+        const labels = Array.from(placesOf(found.order), (place) => {
+          const cluster = clusterAt(place);
+          return stream?.ids[cluster] ?? cluster;
+        });
         const evidence = graph ? null : evidenceForK(steps, labels);
         const isOfColumns = !graph && !encoding && !images;
         const skewed = isOfColumns ? await skewedColumns(source) : [];
         const { columns } = found;
-        const inner = T.slice(0, final.mixture.k).map(([own]) => own);
+        const inner = sumsByCluster(T, final.groups).map(([own]) => own);
         const alike =
           isOfColumns && inner.length > 1
             ? alikeColumns(inner, columns.sums.slice(0, inner.length), columns.squares)
@@ -281,7 +288,7 @@ async function writeDescriptions(
   const { config, source, out, trainer, warn, update } = context;
   const { found, tree, stream } = labelled!;
   const { quantiles } = found.shown;
-  await writeCentres(centres, quantiles, out);
+  await writeCentres(centres, quantiles, found.counts.length, out);
   const hasOutliers = run!.transform.fences !== null;
   const shown = shownRows(found);
   const { counts, T, columns } = found;
@@ -307,7 +314,14 @@ async function writeDescriptions(
       });
   const names = shownNames(source);
   const rows = counts.reduce((a, b) => a + b, 0);
-  const about = { k, rows, labelled: { counts, T, columns, shown: found.shown }, centres, tree };
+  const about = {
+    k,
+    rows,
+    labelled: { counts, T, columns, shown: found.shown },
+    centres,
+    groups: labelled!.state.groups ?? null,
+    tree,
+  };
   const said = { names, areMeant, ids, texts, called, telling, clusterIds: stream?.ids ?? null };
   const described = await trainer.describe({ ...about, ...said });
   out.json(CLUSTERS, savedClusters(described));

@@ -1,4 +1,5 @@
 import { type Centres, reorderedCentres } from '../../../model/description/distances.ts';
+import { componentOrder, sumsByCluster } from '../../../model/gaussian/components.ts';
 import type { MapNet } from '../../../model/graph/map-net.ts';
 import type { Layout } from '../../../model/layout.ts';
 import type { MissedCluster } from '../../../model/missed.ts';
@@ -15,7 +16,7 @@ import type { Ports, RunState } from '../run-state.ts';
 
 /** All rows are labelled, and clusters numbered by size. */
 export interface FullPasses {
-  /** `order`: the number that each cluster had in training; those that it had missed have the numbers after these. */
+  /** `order`: the number that each component had in training; those of clusters that it had missed have the numbers after these. */
   found: FullPassResult;
   /** The state that has labelled them, and its centres. */
   state: State;
@@ -71,14 +72,25 @@ export function fullPasses(
   }
 
   return async () => {
-    trained ??= await trainer.labelling(clusters!);
+    trained ??= await trainer.clusters(clusters!);
     if (map) publishMap(run, map);
     for (;;) {
       // By size as the mixture has it, so that little or nothing is left to renumber once all rows are counted. Checkpoints keep
       // the numbers of training: from one of them, these bytes come out again.
-      const guess = bySize(trained.mixture.weights);
+      const { mixture, groups } = trained;
+      const guess = componentOrder(
+        bySize(
+          sumsByCluster(
+            Array.from(mixture.weights, (weight) => Float64Array.of(weight)),
+            groups,
+          ).map(([weight]) => weight),
+        ),
+        mixture.k,
+        groups,
+        (component) => mixture.weights[component],
+      );
       const places = placesOf(guess);
-      const centres = await trainer.centresOf(trained.mixture);
+      const centres = await trainer.centresOf(mixture);
       publishCentres(run, 'cluster-centres', reorderedCentres(centres, guess));
       const far = missed ? 0 : farRowsKept(run, trained);
       if (far) publishCentres(run, 'far-bounds', reorderedCentres(await trainer.farBounds(trained), guess));
@@ -93,7 +105,7 @@ export function fullPasses(
         const found = await labelAllRows(run, layout, guess.length, out, {
           truth: labels?.codes,
           below: clusters!.sample.below,
-          ...{ far, byMixture, parts, map: map !== undefined },
+          ...{ far, byMixture, parts, groups: used.groups, map: map !== undefined },
           ...((far || missed) && { review }),
         });
         if (found) {
@@ -108,7 +120,7 @@ export function fullPasses(
         if (!(error instanceof OutliersAlone)) throw error;
         trained = withoutClusters(
           trained,
-          error.units.map((unit) => guess[unit]),
+          error.components.map((component) => guess[component]),
         );
       }
     }
@@ -133,8 +145,8 @@ export async function labelWithIds(
   publishCentres(run, 'cluster-centres', centres);
   const byMixture = publishClassifier(run, state);
   if (map) publishMap(run, map);
-  const { k } = state.mixture;
-  return (await labelAllRows(run, layout, k, out, {
-    ...{ truth: labels?.codes, byMixture, ids, map: map !== undefined },
+  const { mixture, groups } = state;
+  return (await labelAllRows(run, layout, mixture.k, out, {
+    ...{ truth: labels?.codes, byMixture, groups, ids, map: map !== undefined },
   }))!;
 }

@@ -292,7 +292,7 @@ describe('the full pass numbers clusters by their exact sizes', () => {
     const out = await directory('alone');
     await assert.rejects(
       labelled(out, undefined, (row) => unitOf(row) === 3),
-      (error) => error instanceof OutliersAlone && error.units.join() === '1,3',
+      (error) => error instanceof OutliersAlone && error.components.join() === '1,3',
     );
     out.close();
     assert.deepEqual(

@@ -9,7 +9,7 @@ import {
   distanceFrom,
   distancesFrom,
   keepLeast,
-  nearestCentres,
+  nearestClusters,
   outlierScore,
   reachOf,
   reorderedCentres,
@@ -83,9 +83,9 @@ describe('centres', () => {
         [1, 0, 0, 1],
       ]),
     );
-    assert.deepEqual(nearestCentres(centres, 0, 2, 5), [{ cluster: 1, distance: 5 }]);
-    assert.deepEqual(nearestCentres(centres, 1, 2, 5), [{ cluster: 0, distance: 10 }]);
-    assert.deepEqual(nearestCentres(reorderedCentres(centres, [1, 0]), 0, 2, 5), [
+    assert.deepEqual(nearestClusters(centres, [[0], [1]], 0, 2, 5), [{ cluster: 1, distance: 5 }]);
+    assert.deepEqual(nearestClusters(centres, [[0], [1]], 1, 2, 5), [{ cluster: 0, distance: 10 }]);
+    assert.deepEqual(nearestClusters(reorderedCentres(centres, [1, 0]), [[0], [1]], 0, 2, 5), [
       { cluster: 1, distance: 10 },
     ]);
   });

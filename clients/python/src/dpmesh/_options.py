@@ -44,6 +44,7 @@ RESULT_OPTIONS = {
     "likelihood": "likelihood",
     "clusters": "clusters",
     "resolution": "resolution",
+    "shapes": "shapes",
     "alpha": "alpha",
     "covariance": "covariance",
     "prior_scale_choice": "priorScaleChoice",
@@ -133,6 +134,7 @@ class Options:
         likelihood: Literal["auto", "gaussian", "graph"] | None = None,
         clusters: int | None = None,
         resolution: float | None = None,
+        shapes: Literal["auto", "off"] | None = None,
         alpha: float | None = None,
         covariance: Literal["full", "diag"] | None = None,
         prior_scale_choice: Literal["learned", "data-cov", "isotropic", "data-std"] | None = None,
@@ -264,6 +266,9 @@ class Options:
         resolution : float
             resolution γ of the graph likelihood; a larger one finds more clusters; above 0 and below 512.
             Default: that at which partitions of other samples agree most.
+        shapes : {"auto", "off"}
+            clusters of any shape: components of a Gaussian mixture are joined where the rows between them
+            show no valley of density; off: each component is a cluster. Default: auto (schedule paper: off).
         alpha : float
             concentration α of the Dirichlet process; above 0. Default: 10.
         covariance : {"full", "diag"}
@@ -411,6 +416,7 @@ class Options:
         self.likelihood = likelihood
         self.clusters = clusters
         self.resolution = resolution
+        self.shapes = shapes
         self.alpha = alpha
         self.covariance = covariance
         self.prior_scale_choice = prior_scale_choice

@@ -1,0 +1,76 @@
+import {
+  BINS_BETWEEN,
+  type ComponentPair,
+  combinedComponents,
+  neighbourPairs,
+  pairEvidence,
+} from '../../../model/gaussian/combining.ts';
+import { groupsFrom } from '../../../model/gaussian/components.ts';
+import { labelsByMixture, type State } from '../../../model/state.ts';
+import { type Axis, byCluster } from '../../../tasks/cells/ask.ts';
+import { publishEStep } from '../publish.ts';
+import { runBy, type TrainingRun } from '../run-context.ts';
+
+/** Once training has ended: which components of the mixture are pieces of one cluster, by the rows of the sample between them. */
+
+/** `binOf` spans twice so many standard deviations. */
+const HALF_RANGE = 6;
+/** Counts of a round, at most. */
+const MOST_COUNTS = 1 << 21;
+
+/**
+ * The state with the cluster of each component. Where labels are not by a mixture of continuous columns, or the number of clusters was asked for, it stays as it is.
+ *
+ * @param before the cluster that each component was in before an update, -1 of a new one
+ */
+export async function withClusters(
+  run: TrainingRun,
+  state: State,
+  before?: ArrayLike<number>,
+): Promise<State> {
+  const { config } = run;
+  const { mixture } = state;
+  const applies =
+    config.shapes === 'auto' &&
+    config.clusters === null &&
+    labelsByMixture(config.schedule, state) &&
+    !mixture.kinds &&
+    mixture.k > 1;
+  if (!applies) return state;
+  publishEStep(run, mixture, 'cholesky');
+  const pairs = neighbourPairs(mixture);
+  const histograms = await rowsBetween(runBy(run, true), mixture.k, pairs);
+  const evidence = pairs.map((pair, i) => pairEvidence(pair, histograms[i]));
+  const groups = groupsFrom(combinedComponents(mixture.k, evidence, before));
+  return groups ? { ...state, groups } : state;
+}
+
+/** The histogram of each pair's rows between the two means, in as many rounds as their counts need. */
+async function rowsBetween({ rounds, d }: TrainingRun, k: number, pairs: ComponentPair[]) {
+  const histograms = pairs.map(() => new Float64Array(BINS_BETWEEN));
+  const most = Math.max(1, Math.floor(MOST_COUNTS / (k * BINS_BETWEEN)));
+  /** By component: the numbers of its pairs that are still to be counted. */
+  const waiting = Array.from({ length: k }, (): number[] => []);
+  for (const [i, { a, b }] of pairs.entries()) for (const own of [a, b]) waiting[own].push(i);
+  while (waiting.some((own) => own.length)) {
+    const now = waiting.map((own) => own.splice(0, most));
+    const perLeaf = Math.max(...now.map((own) => own.length));
+    const axes = now.flatMap((own) => Array.from({ length: perLeaf }, (_, i) => axisOf(pairs[own[i]], d)));
+    const counts = await rounds.cellHistograms(byCluster(k), [], axes, BINS_BETWEEN + 2);
+    for (const [leaf, own] of now.entries())
+      for (const [i, pair] of own.entries())
+        for (let bin = 0; bin < BINS_BETWEEN; bin++)
+          histograms[pair][bin] += counts[leaf * perLeaf + i][bin + 1];
+  }
+  return histograms;
+}
+
+/** From one mean to the other, with a bin at each end for what is beyond; any axis where there is no pair. */
+const axisOf = (pair: ComponentPair | undefined, d: number): Axis =>
+  pair
+    ? {
+        axis: pair.axis,
+        centre: pair.from + pair.length / 2,
+        sd: ((pair.length / 2) * (1 + 2 / BINS_BETWEEN)) / HALF_RANGE,
+      }
+    : { axis: new Float64Array(d), centre: 0, sd: 1 };
