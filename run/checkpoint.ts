@@ -108,6 +108,7 @@ const kinds = z.object({
   categories: list(z.object({ columns: list(count), low: list(z.number()), step: list(z.number()) })),
   spikes: list(z.object({ column: count, flag: count, at: z.number() })),
 });
+const gone = z.object({ id: count, since: count, cluster: z.optional(count) });
 const clusterHeader = z.object({
   stage: z.literal('cluster'),
   ...common,
@@ -145,7 +146,8 @@ const clusterHeader = z.object({
     z.object({
       ...{ updates: count, seen: count, weight: z.number(), most: z.int().check(z.positive()) },
       ...{ ids: list(count), next: count, looked: list(z.int()) },
-      ...{ peaks: list(z.number()), gone: list(z.object({ id: count, since: count })) },
+      ...{ peaks: list(z.number()), gone: list(gone) },
+      clusters: z.optional(z.object({ of: list(count), next: count })),
       ...{ drift: z.nullable(drift), alarm: z.nullable(z.string()) },
       residual: z.optional(
         z.object({ rows: z.number(), mean: z.number(), variance: z.number(), gap: z.number() }),
@@ -242,12 +244,24 @@ async function clusterParts({ dataSummary, transform, state, ended, stream }: Cl
   };
 }
 
-const aboutStream = ({ peaks, gone, keys, labels, since, covariance, history, parts, ...about }: Stream) => ({
+const aboutStream = ({
+  peaks,
+  gone,
+  keys,
+  labels,
+  since,
+  covariance,
+  history,
+  parts,
+  clusters,
+  ...about
+}: Stream) => ({
   ...about,
   ids: [...about.ids],
   looked: [...about.looked],
+  ...(clusters && { clusters: { of: [...clusters.of], next: clusters.next } }),
   peaks: peaks.map(({ weight }) => weight),
-  gone: gone.map(({ id, since }) => ({ id, since })),
+  gone: gone.map(({ id, since, cluster }) => ({ id, since, ...(cluster !== undefined && { cluster }) })),
 });
 const streamTensors = ({ keys, labels, since, covariance, peaks, gone, history, parts }: Stream) =>
   tensorsOf({
@@ -269,7 +283,7 @@ const pastOf = z.object({
 
 /** Of a state of k clusters in d dimensions. */
 function streamFrom(
-  { peaks, gone, ...about }: ReturnType<typeof aboutStream>,
+  { peaks, gone, clusters, ...about }: ReturnType<typeof aboutStream>,
   tensors: Tensors,
   { k, d, covariance: kind }: Pick<z.infer<typeof clusterHeader>, 'k' | 'd' | 'covariance'>,
 ): Stream {
@@ -284,6 +298,7 @@ function streamFrom(
     about.looked.length === k &&
     gone.every(({ id }) => id < next && !ids.includes(id)) &&
     own.size === k &&
+    (!clusters || (clusters.of.length === k && clusters.of.every((id) => id < clusters.next))) &&
     ids.every((id) => id < next) &&
     keys.length <= Math.min(most, seen) &&
     keys.every((key) => key >= 0 && key < 1) &&
@@ -296,6 +311,7 @@ function streamFrom(
   const Ts = splitEvenly(take(tensors, 'remembered', 'float64', all * statisticsLength(d, kind)), all);
   return {
     ...{ ...about, keys, labels, since, covariance, ...past },
+    ...(clusters && { clusters }),
     peaks: peaks.map((weight, i) => ({ weight, T: Ts[i] })),
     gone: gone.map((own, i) => ({ ...own, T: Ts[k + i] })),
   };

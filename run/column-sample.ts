@@ -3,7 +3,7 @@ import { ranges, yieldToEventLoop } from '../base/slices.ts';
 import { openSource } from '../data/open.ts';
 import { rowsAt } from '../data/remote/read-ahead.ts';
 import type { ColumnSample } from '../model/description/telling-columns.ts';
-import type { Stream } from '../model/stream/stream.ts';
+import { clusterIds, clusterOfComponents, type Stream } from '../model/stream/stream.ts';
 import { SAMPLE } from './stream-files.ts';
 
 /** What clusters get names from: columns that mean something, and rows of each cluster. */
@@ -20,7 +20,7 @@ const [MOST_ROWS, LEAST_ROWS, MOST_NUMBERS] = [500, 20, 1 << 22];
  */
 export async function columnSample(
   run: string,
-  { keys, labels, ids }: Pick<Stream, 'keys' | 'labels' | 'ids'>,
+  stream: Pick<Stream, 'keys' | 'labels' | 'ids' | 'clusters'>,
   sizes: readonly number[],
 ): Promise<ColumnSample | null> {
   const source = await openSource(join(run, SAMPLE));
@@ -28,12 +28,14 @@ export async function columnSample(
     const { dim } = source;
     const most = Math.min(MOST_ROWS, Math.floor(MOST_NUMBERS / (dim * sizes.length)));
     if (most < LEAST_ROWS) return null;
-    const places = new Map(ids.map((id, cluster) => [id, cluster]));
+    const { keys, labels } = stream;
+    const clusterOf = clusterOfComponents(stream);
+    const places = new Map(clusterIds(stream).map((id, cluster) => [id, cluster]));
     const drawn = sizes.map((): number[] => []);
     const least = (own: number[]) => own.sort((a, b) => keys[a] - keys[b] || a - b).slice(0, most);
     for (const { from, to } of ranges(keys.length, ROWS_AT_ONCE)) {
       for (let row = from; row < to; row++) {
-        const cluster = places.get(labels[row]);
+        const cluster = places.get(clusterOf(labels[row]));
         if (cluster === undefined || drawn[cluster].push(row) < 2 * most) continue;
         drawn[cluster] = least(drawn[cluster]);
       }

@@ -133,7 +133,8 @@ export function readSavedCentres(
 /** The cluster of each of k components; null where each is a cluster. UserError if it is damaged. */
 export function readSavedGroups(files: RunFiles, k: number): Groups | null {
   if (!files.has(COMPONENTS)) return null;
-  const groups = Int32Array.from(finiteArray(files, COMPONENTS, [k]).data);
+  const fits = (shape: readonly number[]) => shape.length === 1 && shape[0] === k;
+  const groups = Int32Array.from(files.array(COMPONENTS, fits, `shape (${k})`, '<i4').data);
   if (groupsFrom(groups)?.every((cluster, component) => cluster === groups[component])) return groups;
   throw files.damaged(COMPONENTS, 'its clusters are not numbered in the order of their components');
 }

@@ -65,6 +65,7 @@ export interface RunFiles {
     name: string,
     fits: (shape: readonly number[]) => boolean,
     expected: string,
+    dtype?: '<f8' | '<i4',
   ): { shape: number[]; data: Float64Array };
   /** SHA-256 of the files that were read by `json`, `bytes` and `array`, as they were read. */
   hashesRead(): FileHashes;
@@ -118,9 +119,9 @@ export function runFiles(run: string, hashes: FileHashes = {}): RunFiles {
       if (size !== length) throw damaged(name, `${size} bytes instead of ${length}`);
       return known(name, readWhole(path, length, { within: run }));
     },
-    array(name, fits, expected) {
+    array(name, fits, expected, dtype = '<f8') {
       const path = pathOf(name);
-      const file = openOfRun(path, '<f8', fits, expected, run);
+      const file = openOfRun(path, dtype, fits, expected, run);
       try {
         const length = file.offset + byteCount(file);
         const { size } = attempted(path, 'read', () => fstatSync(file.fd));
@@ -128,7 +129,7 @@ export function runFiles(run: string, hashes: FileHashes = {}): RunFiles {
         const bytes = Buffer.alloc(size);
         readFully(file, bytes, 0);
         const data = decode(new Uint8Array(known(name, bytes).subarray(file.offset)), file.dtype);
-        return { shape: [...file.shape], data: data as Float64Array };
+        return { shape: [...file.shape], data: Float64Array.from(data) };
       } finally {
         closeSync(file.fd);
       }

@@ -33,14 +33,19 @@ import { outliersIn } from '../data/outlier-bounds.ts';
 import { rowsAt } from '../data/remote/read-ahead.ts';
 import type { Source } from '../data/source.ts';
 import { rowTexts } from '../data/texts/texts.ts';
+import type { Transform } from '../data/transform.ts';
+import { componentsOf } from '../model/gaussian/components.ts';
 import { priority } from '../model/random.ts';
-import { ofUnits, onSample, withoutClusters } from '../model/state.ts';
+import { ofUnits, onSample, type State, withoutClusters } from '../model/state.ts';
 import { scaleStatistics } from '../model/statistics.ts';
 import { alarmsOf } from '../model/stream/drift.ts';
 import type { Drift } from '../model/stream/findings.ts';
 import {
   afterUpdate,
+  clusterIds,
+  clusterOfComponents,
   comesBack,
+  type Named,
   namedClusters,
   pooled,
   type Residual,
@@ -164,28 +169,57 @@ export function updateStages(context: RunContext): Record<'begin' | 'draw' | 'pr
         write: (own, first) => labels.set(own, first),
         update: async (_, change) => change(labels),
       }));
-      const all = await fullPasses({ ...context, labels: null, out: kept }, state)();
+      const was = await idsBefore(context, state.update!);
+      const clusterOf = clusterOfComponents(stream);
+      const earlier = { rows: await sample.read(0, sample.rows), of: was.map(clusterOf) };
+      const all = await fullPasses({ ...context, labels: null, out: kept, earlier }, state)();
       const { counts, order } = all.found;
       const alive = counts.filter((rows) => rows > 0).length;
       const final = all.state;
-      const closed = withoutClusters(final, [...counts.keys()].slice(alive));
+      const members = componentsOf(final.mixture.k, final.groups);
+      const closed = withoutClusters(final, members.slice(alive).flat());
+      const factor = stream.weight / sample.rows;
+      const found = asWeighed(all.found, factor);
+      const pieces = await piecesOf(context, run.transform, closed, { ...earlier, labels, alive });
       const named = namedClusters(
         stream.ids,
-        await idsBefore(context, state.update!),
-        labels,
-        alive,
+        was,
+        pieces.labels,
+        pieces.kept.length,
         stream.next,
         // Those that are gone were after the old transform.
-        (cluster) =>
-          comesBack(all.found.T[cluster], request!.refit ? [] : stream.gone, final.prior, config.alpha),
+        (piece) =>
+          comesBack(
+            all.found.T[pieces.kept[piece]],
+            request!.refit ? [] : stream.gone,
+            final.prior,
+            config.alpha,
+          ),
       );
-      const found = asWeighed(all.found, stream.weight / sample.rows);
-      const seen = { ...all.found, labels };
-      const { stream: next, lineage } = afterUpdate(stream, named, found.counts, seen, {
-        unchanged,
-        isSettled: state.ended === 'settled',
-      });
-      const after = request!.refit ? refitted(next, run, found.counts, all.found.T) : next;
+      const clusters =
+        stream.clusters || final.groups
+          ? {
+              ...namedClusters(
+                clusterIds(stream),
+                earlier.of,
+                labels,
+                alive,
+                stream.clusters?.next ?? stream.next,
+                returningCluster(stream, named, pieces.of),
+              ),
+              ...{ of: pieces.of, weights: found.counts },
+            }
+          : null;
+      const { ids } = clusters ?? named;
+      const T = pieces.kept.map((component) => all.found.T[component]);
+      const weights = clusters ? weighed(sizesOf(pieces), factor) : found.counts;
+      const { stream: next, lineage } = afterUpdate(
+        stream,
+        named,
+        { labels: pieces.labels, T, weights, clusters },
+        { unchanged, isSettled: state.ended === 'settled' },
+      );
+      const after = request!.refit ? refitted(next, run, weights, T) : next;
       for (const event of lineage) emit({ type: 'lineage', ...event });
       const tree = await trainer.tree(closed, found);
       const texts = hasKeptTexts(out.path)
@@ -203,7 +237,7 @@ export function updateStages(context: RunContext): Record<'begin' | 'draw' | 'pr
       if (request!.relabel)
         await relabel(
           context,
-          { run, state: closed, centres, ids: named.ids, encoding: state.encoding },
+          { run, state: closed, centres, ids, encoding: state.encoding },
           stream.parts.slice(0, -1),
         );
       // Then the new ones.
@@ -212,9 +246,9 @@ export function updateStages(context: RunContext): Record<'begin' | 'draw' | 'pr
       publishTransform({ dispatcher, transform: run.transform }, 1);
       const passed = await labelWithIds(
         { ...context, run, map: await state.map! },
-        ...([rows.layout, closed, centres, named.ids] as const),
+        ...([rows.layout, closed, centres, ids] as const),
       );
-      observer?.labelled(found.counts, { state: closed, order, ids: named.ids }, tree);
+      observer?.labelled(found.counts, { state: closed, order, ids }, tree);
       return {
         ...state,
         ...{ source: rows.source, layout: rows.layout },
@@ -226,7 +260,7 @@ export function updateStages(context: RunContext): Record<'begin' | 'draw' | 'pr
           },
           ...{ silhouette, shapes: null, centres, state: closed, tree, added: [] },
           stream: after,
-          ...{ lineage, texts },
+          ...{ kept: pieces.kept, lineage, texts },
         },
       };
     },
@@ -267,9 +301,14 @@ async function clustersBefore({ stream, sample, transform }: Drawn): Promise<Int
 }
 
 /** With the statistics of clusters after the new transform; those of clusters that are gone were after the old one. */
-const refitted = (stream: Stream, { covariance }: Prepared, counts: number[], T: Float64Array[]): Stream => ({
+const refitted = (
+  stream: Stream,
+  { covariance }: Prepared,
+  weights: number[],
+  T: Float64Array[],
+): Stream => ({
   ...{ ...stream, covariance, gone: [] },
-  peaks: stream.ids.map((_, k) => ({ weight: counts[k], T: T[k] })),
+  peaks: stream.ids.map((_, k) => ({ weight: weights[k], T: T[k] })),
 });
 
 /** Rows by which a cluster is found again. */
@@ -303,11 +342,60 @@ async function unchangedClusters(
   return trainer.unchanged(transform, state, rows, known, since, looked);
 }
 
+/** The components that have rows of the sample, and their places of these rows. */
+interface Pieces {
+  kept: number[];
+  /** The place in these of the component of each row. */
+  labels: Int32Array;
+  /** The cluster of each of these. */
+  of: number[];
+}
+
+/** Of rows of the sample, which have these `labels` in the first `alive` clusters. */
+async function piecesOf(
+  { trainer }: Ports<'trainer'>,
+  transform: Transform,
+  state: State,
+  { rows, labels, alive }: { rows: Float32Array; labels: Int32Array; alive: number },
+): Promise<Pieces> {
+  if (!state.groups) {
+    const kept = [...Array(alive).keys()];
+    return { kept, labels, of: kept };
+  }
+  const components = await trainer.componentsOf(transform, state, rows);
+  const kept = [...new Set(components)].sort((a, b) => a - b);
+  const places = new Map(kept.map((component, place) => [component, place]));
+  return {
+    kept,
+    labels: components.map((component) => places.get(component)!),
+    of: kept.map((component) => state.groups![component]),
+  };
+}
+
+function sizesOf({ kept, labels }: Pieces): number[] {
+  const sizes = kept.map(() => 0);
+  for (const label of labels) sizes[label]++;
+  return sizes;
+}
+
+/** A cluster of which a component has returned was there before, as the cluster of that one. */
+const returningCluster =
+  ({ gone }: Stream, { ids, lineage }: Named, of: readonly number[]) =>
+  (cluster: number): number | null => {
+    const back = new Set(lineage.flatMap(({ what, id }) => (what === 'returned' ? [id] : [])));
+    const piece = of.findIndex((own, place) => own === cluster && back.has(ids[place]));
+    const before = gone.find(({ id }) => id === ids[piece]);
+    return before ? (before.cluster ?? before.id) : null;
+  };
+
+const weighed = (sizes: readonly number[], factor: number): number[] =>
+  sizes.map((rows) => (rows > 0 ? Math.max(1, Math.round(factor * rows)) : 0));
+
 /** As of all rows that the sample stands for. */
 const asWeighed = ({ T, counts, columns, ...rest }: FullPassResult, factor: number): FullPassResult => ({
   ...rest,
   T: T.map((own) => scaleStatistics(own, factor)),
-  counts: counts.map((rows) => (rows > 0 ? Math.max(1, Math.round(factor * rows)) : 0)),
+  counts: weighed(counts, factor),
   columns: {
     sums: columns.sums.map((own) => own.map((value) => factor * value)),
     squares: columns.squares.map((value) => factor * value),

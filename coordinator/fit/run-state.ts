@@ -162,6 +162,8 @@ export interface Labelled {
   tree: SavedTree | null;
   /** Of an update: the stream after it, and what became of clusters. */
   stream?: Stream;
+  /** Its components among those of the state. */
+  kept?: number[];
   lineage?: Lineage[];
   /** What the texts of its sample are about; null without texts. */
   texts?: DescribedTexts | null;

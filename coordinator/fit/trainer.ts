@@ -24,7 +24,7 @@ import { encoderEpoch } from './encoder/train-encoder.ts';
 import { initialState, labellingState, runEpoch } from './epoch.ts';
 import type { Reviewed } from './full-pass.ts';
 import { resultTree } from './full-pass-results.ts';
-import { withClusters } from './gaussian/combine.ts';
+import { componentsOfRows, type EarlierClusters, withClusters } from './gaussian/combine.ts';
 import { farBounds, findMissed, withMissed } from './missed.ts';
 import { type PrepareInput, type Preparing, prepareUpdate, type Unchanged } from './preparation/prepare.ts';
 import { prepareByClusters } from './preparation/reconsider.ts';
@@ -48,6 +48,7 @@ export type TrainerHost = Preparing;
 const computations = {
   drift: driftBetween,
   explained: explainedRows,
+  componentsOf: componentsOfRows,
   unchanged: unchangedSince,
   reconstructionErrors,
   names: namesOfClusters,
@@ -126,8 +127,8 @@ export function createTrainer(host: TrainerHost) {
     epoch: (state: State) => runEpoch(run, state).catch(named),
     step: (state: State, kind: Change | 'join') => takeStep(run, state, kind).catch(named),
     /** The state that labels rows, with the components of each cluster. */
-    clusters: async (trained: State): Promise<State> =>
-      withClusters(run, await labellingState(run, trained)).catch(named),
+    clusters: async (trained: State, earlier?: EarlierClusters): Promise<State> =>
+      withClusters(run, await labellingState(run, trained), earlier).catch(named),
     tree: (numbered: State, found: Pick<FullPassResult, 'T' | 'counts'>) =>
       resultTree(runBy(run, labelsByMixture(run.config.schedule, numbered)), numbered, found),
     replicate: (sample: Parameters<typeof replicate>[1]) =>

@@ -31,17 +31,19 @@ export interface Stream extends StreamSample {
   /** Rows so far; and what they weigh now, by the half-lives of updates. */
   readonly seen: number;
   readonly weight: number;
-  /** The id of each cluster of the state, and the next one that is not given yet. */
+  /** The id of each component of the state, and the next one that is not given yet. Unless components have been joined, they are the clusters. */
   readonly ids: readonly number[];
   readonly next: number;
-  /** Of each cluster its peak; and clusters that are gone. */
+  /** Once components have been joined in this stream: the id of the cluster of each, and the next one that is not given yet. */
+  readonly clusters?: StreamClusters;
+  /** Of each component its peak; and components that are gone. */
   readonly peaks: readonly Peak[];
   readonly gone: readonly Gone[];
-  /** Of each row of the sample the id of its cluster; −1 of rows that are new in an update that is not trained yet. */
+  /** Of each row of the sample the id of its component; −1 of rows that are new in an update that is not trained yet. */
   readonly labels: Int32Array;
   /** Of each row of the sample the update that it has come with; 0: the first run. */
   readonly since: Int32Array;
-  /** Of each cluster the update in which a search for splits has last looked at it; −1: none has. */
+  /** Of each component the update in which a search for splits has last looked at it; −1: none has. */
   readonly looked: readonly number[];
   /** The first run and updates, the last ones. */
   readonly history: readonly PastUpdate[];
@@ -55,12 +57,34 @@ export interface Stream extends StreamSample {
   readonly covariance: Float64Array;
 }
 
+/** The clusters of a stream's components. */
+export interface StreamClusters {
+  /** The id of the cluster of each component. */
+  readonly of: readonly number[];
+  readonly next: number;
+}
+
+/** The ids of the clusters, in the order of their first components. */
+export const clusterIds = ({ ids, clusters }: Pick<Stream, 'ids' | 'clusters'>): readonly number[] =>
+  clusters ? [...new Set(clusters.of)] : ids;
+
+/** The id of the cluster of the component with each id, of those that are there and of those that are gone. */
+export function clusterOfComponents({
+  ids,
+  clusters,
+  gone = [],
+}: Pick<Stream, 'ids' | 'clusters'> & Partial<Pick<Stream, 'gone'>>) {
+  const of = new Map(ids.map((id, k) => [id, clusters?.of[k] ?? id]));
+  for (const { id, cluster = id } of gone) if (!of.has(id)) of.set(id, cluster);
+  return (id: number): number => of.get(id) ?? -1;
+}
+
 /**
  * The stream without clusters that have faded, and their rows: no other cluster is to take these. `arrivals`: of each cluster the share of the new
  * rows, which weigh `arrived`. `stays`: which rows of the sample are left, `clusters`: which clusters.
  */
 export function withoutFaded(stream: Stream, arrivals: Float64Array, arrived: number) {
-  const { ids, labels, keys, peaks, gone, updates, weight } = stream;
+  const { ids, labels, keys, peaks, gone, updates, weight, clusters: joined } = stream;
   const counts = new Map(ids.map((id) => [id, 0]));
   for (const label of labels) if (label >= 0) counts.set(label, counts.get(label)! + 1);
   const each = weight / keys.length;
@@ -69,9 +93,7 @@ export function withoutFaded(stream: Stream, arrivals: Float64Array, arrived: nu
     peaks,
   );
   const clusters = [...ids.keys()].filter((k) => !faded[k]);
-  const more = [...ids.keys()]
-    .filter((k) => faded[k])
-    .map((k) => ({ id: ids[k], since: updates + 1, T: peaks[k].T }));
+  const more = [...ids.keys()].filter((k) => faded[k]).map((k) => goneFrom(stream, k, updates + 1));
   const lost = new Set(more.map(({ id }) => id));
   const stays = Array.from(labels, (label) => !lost.has(label));
   const left = stays.filter(Boolean).length;
@@ -80,6 +102,7 @@ export function withoutFaded(stream: Stream, arrivals: Float64Array, arrived: nu
     stream: {
       ...stream,
       ids: clusters.map((k) => ids[k]),
+      ...(joined && { clusters: { ...joined, of: clusters.map((k) => joined.of[k]) } }),
       peaks: clusters.map((k) => peaks[k]),
       gone: remembered(gone, more),
       keys: keys.filter((_, i) => stays[i]),
@@ -91,46 +114,74 @@ export function withoutFaded(stream: Stream, arrivals: Float64Array, arrived: nu
   };
 }
 
+const goneFrom = ({ ids, peaks, clusters }: Stream, k: number, since: number): Gone => ({
+  ...{ id: ids[k], since, T: peaks[k].T },
+  ...(clusters && { cluster: clusters.of[k] }),
+});
+
+/** What an update has found, in the sample. */
+export interface UpdateFound {
+  /** The component of each row, by its place among those that are named. */
+  labels: ArrayLike<number>;
+  /** Of each component. */
+  T: readonly Float64Array[];
+  /** Rows of the stream that each component has. */
+  weights: ArrayLike<number>;
+  /** The clusters, where some have several components: their ids, what became of them, and which each component is in. */
+  clusters: (Named & { of: readonly number[]; weights: ArrayLike<number> }) | null;
+}
+
 /**
- * The stream once its clusters have their ids, and all that became of clusters in the update. `weights`: of clusters, in rows of the stream; `labels`
- * and `T`: in the sample. `unchanged`: of the clusters before, those
+ * The stream once its components and clusters have their ids, and all that became of clusters in the update. `unchanged`: of the components before, those
  * that were not looked at; `isSettled`: training has looked at the others.
  */
 export function afterUpdate(
   stream: Stream,
-  { ids, next, lineage }: Named,
-  weights: ArrayLike<number>,
-  { labels, T }: { labels: ArrayLike<number>; T: readonly Float64Array[] },
+  named: Named,
+  { labels, T, weights, clusters }: UpdateFound,
   { unchanged, isSettled }: { unchanged: readonly boolean[]; isSettled: boolean },
 ): { stream: Stream; lineage: Lineage[] } {
   const since = stream.updates + 1;
-  const before = (id: number) => stream.peaks[stream.ids.indexOf(id)] ?? null;
-  const lost = lineage.flatMap(({ what, id }) => (what === 'gone' ? [{ id, since, T: before(id)!.T }] : []));
-  const faded = stream.gone.filter((own) => own.since === since);
-  // What goes and returns in one update was never away.
-  const back = new Set(faded.map(({ id }) => id).filter((id) => ids.includes(id)));
-  const all = [
-    ...faded.flatMap(({ id }) => (back.has(id) ? [] : [{ what: 'gone' as const, id }])),
-    ...lineage.filter(({ what, id }) => what !== 'returned' || !back.has(id)),
-  ];
+  const { ids, next } = named;
+  const placeOf = (id: number) => stream.ids.indexOf(id);
+  const lost = named.lineage.flatMap(({ what, id }) =>
+    what === 'gone' ? [goneFrom(stream, placeOf(id), since)] : [],
+  );
+  const all = lineageWithFaded(stream, clusters ?? named, since);
+  const shown = clusters ?? { ids, weights };
   return {
     stream: {
       ...stream,
       ...{ updates: since, ids, next },
+      ...(clusters && {
+        clusters: { of: clusters.of.map((cluster) => clusters.ids[cluster]), next: clusters.next },
+      }),
       looked: ids.map((id) => {
-        const old = stream.ids.indexOf(id);
+        const old = placeOf(id);
         return unchanged[old] ? stream.looked[old] : isSettled ? since : -1;
       }),
-      peaks: ids.map((id, k) => peakOf(before(id), weights[k], T[k])),
+      peaks: ids.map((id, k) => peakOf(stream.peaks[placeOf(id)] ?? null, weights[k], T[k])),
       gone: remembered(
         stream.gone.filter(({ id }) => !ids.includes(id)),
         lost,
       ),
       labels: Int32Array.from(labels, (label) => ids[label]),
-      history: withUpdate(stream.history, since, ids, weights, all),
+      history: withUpdate(stream.history, since, shown.ids, shown.weights, all),
     },
     lineage: all,
   };
+}
+
+/** What became of clusters, with those that had faded before the update. What goes and returns in one update was never away. */
+function lineageWithFaded(stream: Stream, { ids, lineage }: Named, since: number): Lineage[] {
+  const before = new Set(clusterIds(stream));
+  const gone = stream.gone.filter((own) => own.since === since).map(({ id, cluster = id }) => cluster);
+  const faded = [...new Set(gone)].filter((id) => !before.has(id));
+  const back = new Set(faded.filter((id) => ids.includes(id)));
+  return [
+    ...faded.flatMap((id) => (back.has(id) ? [] : [{ what: 'gone' as const, id }])),
+    ...lineage.filter(({ what, id }) => what !== 'returned' || !back.has(id)),
+  ];
 }
 
 /**
@@ -221,6 +272,8 @@ export interface Peak {
 /** A cluster that is gone. */
 export interface Gone {
   readonly id: number;
+  /** That of its cluster, where it is another. */
+  readonly cluster?: number;
   /** The update since which. */
   readonly since: number;
   readonly T: Float64Array;

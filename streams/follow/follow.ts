@@ -17,7 +17,7 @@ import { update } from '../../library/update.ts';
 import { concat } from '../../model/arrays.ts';
 import { alarmsOf } from '../../model/stream/drift.ts';
 import type { Lineage } from '../../model/stream/findings.ts';
-import { weightAfter } from '../../model/stream/stream.ts';
+import { clusterIds, weightAfter } from '../../model/stream/stream.ts';
 import { hasKeptTexts } from '../../run/base-run.ts';
 import { kindsOf, settingsOf } from '../../run/option.ts';
 import { openForModel, tableForModel } from '../../run/rows-for-model.ts';
@@ -126,7 +126,7 @@ export async function* follow(options: FollowOptions): AsyncGenerator<FollowedBa
         ...{ run: asGiven(newest().path), update: manifest().updates, trained: trains },
         parts: parts.map(({ name }) => name),
         labels: parts.map((part) => asGiven(labelsOf(part))),
-        ...{ rows: rowsIn(parts), k: newest().stream.ids.length, ...changes },
+        ...{ rows: rowsIn(parts), k: clusterIds(newest().stream).length, ...changes },
         ...{ waiting: complete.length + growing.length, seconds },
       };
       metrics?.done(done, rowsIn(waitingIn(manifest())));

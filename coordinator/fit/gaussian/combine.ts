@@ -1,3 +1,4 @@
+import { fromRaw, type Transform } from '../../../data/transform.ts';
 import {
   BINS_BETWEEN,
   type ComponentPair,
@@ -6,6 +7,7 @@ import {
   pairEvidence,
 } from '../../../model/gaussian/combining.ts';
 import { groupsFrom } from '../../../model/gaussian/components.ts';
+import { eStepOf, mostLikely } from '../../../model/gaussian/estep.ts';
 import { labelsByMixture, type State } from '../../../model/state.ts';
 import { type Axis, byCluster } from '../../../tasks/cells/ask.ts';
 import { publishEStep } from '../publish.ts';
@@ -18,15 +20,41 @@ const HALF_RANGE = 6;
 /** Counts of a round, at most. */
 const MOST_COUNTS = 1 << 21;
 
+/** The clusters of a stream before an update. */
+export interface EarlierClusters {
+  /** The rows of the sample as they are in the file. */
+  rows: Float32Array;
+  /** The cluster that each was in, −1 of a new one. */
+  of: Int32Array;
+}
+
+/** The component of each row, as it is in the file, of a state that labels by the mixture. */
+export const componentsOfRows = (
+  transform: Transform,
+  { mixture }: Pick<State, 'mixture'>,
+  rows: Float32Array,
+): Int32Array => mostLikely(eStepOf(mixture, transform.scale, 'cholesky'), fromRaw(transform, rows));
+
+/** The cluster that most of the rows of each of k components were in, −1 where there is none. */
+function clustersBefore(k: number, components: Int32Array, of: Int32Array): Int32Array {
+  const rows = Array.from({ length: k }, () => new Map<number, number>());
+  for (const [row, component] of components.entries()) {
+    const own = rows[component];
+    if (of[row] >= 0) own.set(of[row], (own.get(of[row]) ?? 0) + 1);
+  }
+  return Int32Array.from(rows, (own) => {
+    const known = [...own.values()].reduce((a, b) => a + b, 0);
+    return [...own].find(([, count]) => 2 * count > known)?.[0] ?? -1;
+  });
+}
+
 /**
  * The state with the cluster of each component. Where labels are not by a mixture of continuous columns, or the number of clusters was asked for, it stays as it is.
- *
- * @param before the cluster that each component was in before an update, -1 of a new one
  */
 export async function withClusters(
   run: TrainingRun,
   state: State,
-  before?: ArrayLike<number>,
+  earlier?: EarlierClusters,
 ): Promise<State> {
   const { config } = run;
   const { mixture } = state;
@@ -41,6 +69,8 @@ export async function withClusters(
   const pairs = neighbourPairs(mixture);
   const histograms = await rowsBetween(runBy(run, true), mixture.k, pairs);
   const evidence = pairs.map((pair, i) => pairEvidence(pair, histograms[i]));
+  const before =
+    earlier && clustersBefore(mixture.k, componentsOfRows(run.transform, state, earlier.rows), earlier.of);
   const groups = groupsFrom(combinedComponents(mixture.k, evidence, before));
   return groups ? { ...state, groups } : state;
 }

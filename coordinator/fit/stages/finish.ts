@@ -15,7 +15,7 @@ import { priority } from '../../../model/random.ts';
 import type { State } from '../../../model/state.ts';
 import { alarmsOf } from '../../../model/stream/drift.ts';
 import type { Lineage } from '../../../model/stream/findings.ts';
-import type { Stream } from '../../../model/stream/stream.ts';
+import { clusterIds, type Stream } from '../../../model/stream/stream.ts';
 import { aboutClusters } from '../../../passes/count-words.ts';
 import { notesOn, notesOnReplicates, type RunOutcome, uncountedWords } from '../../../passes/notes.ts';
 import { keepTexts, readBase } from '../../../run/base-run.ts';
@@ -138,10 +138,11 @@ export function describeStage(
         const { wordsError = 0 } = described;
         await checkpoints.flush();
         const scores = found.table && (await trainer.scores(found.table));
+        const ids = stream ? clusterIds(stream) : null;
         const clusterAt = (place: number) => final.groups?.[place] ?? place;
         const labels = Array.from(placesOf(found.order), (place) => {
           const cluster = clusterAt(place);
-          return stream?.ids[cluster] ?? cluster;
+          return ids?.[cluster] ?? cluster;
         });
         const evidence = graph ? null : evidenceForK(steps, labels);
         const isOfColumns = !graph && !encoding && !images;
@@ -168,7 +169,7 @@ export function describeStage(
               k,
               silhouette,
               sizes: Array.from(found.counts),
-              ids: stream?.ids ?? null,
+              ids,
               evidence,
               skewed,
               alike,
@@ -223,10 +224,10 @@ export function replicateStage(
 }
 
 /** `drift`: as in the event; `lineage`: what became of clusters in this update, `history`: in all. */
-const lineageFile = ({ updates, ids, drift, history }: Stream, lineage: readonly Lineage[]) => ({
-  ...{ update: updates, ids },
-  drift: drift && { ...drift, alarms: alarmsOf(drift) },
-  ...{ lineage, history },
+const lineageFile = (stream: Stream, lineage: readonly Lineage[]) => ({
+  ...{ update: stream.updates, ids: clusterIds(stream) },
+  drift: stream.drift && { ...stream.drift, alarms: alarmsOf(stream.drift) },
+  ...{ lineage, history: stream.history },
 });
 
 /** `summary`: null before there is one. */
@@ -242,7 +243,7 @@ async function writeResult(
   const metadata = { ...metadataOf(context, state, hashes), shown };
   const written = labelled && {
     ...{ files: context.out.hashes(), order: labelled.found.order },
-    ids: labelled.stream?.ids,
+    ids: labelled.stream && clusterIds(labelled.stream),
   };
   context.out.json(
     'run.json',
@@ -301,7 +302,7 @@ async function writeDescriptions(
     variables,
     sample: variables.length ? await columnSample(out.path, kept, counts.slice(0, k)) : null,
     joins: tree?.joins ?? [],
-    labels: kept.ids,
+    labels: clusterIds(kept),
     before: update ? namesBefore(update) : new Map(),
   });
   // Parts have no table of all rows, nor names.
@@ -309,7 +310,7 @@ async function writeDescriptions(
     ? new Map<number, string>()
     : await writeLabelFiles(out, source, config, {
         quantiles,
-        ...{ rows: layout.rows, ids: stream?.ids },
+        ...{ rows: layout.rows, ids: stream && clusterIds(stream) },
         ...{ hasOutliers, hasMap: true, called: called.slice(0, k), shown, warn },
       });
   const names = shownNames(source);
@@ -322,7 +323,15 @@ async function writeDescriptions(
     groups: labelled!.state.groups ?? null,
     tree,
   };
-  const said = { names, areMeant, ids, texts, called, telling, clusterIds: stream?.ids ?? null };
+  const said = {
+    names,
+    areMeant,
+    ids,
+    texts,
+    called,
+    telling,
+    clusterIds: stream ? clusterIds(stream) : null,
+  };
   const described = await trainer.describe({ ...about, ...said });
   out.json(CLUSTERS, savedClusters(described));
   return described;

@@ -7,6 +7,7 @@ import { bySize, placesOf } from '../../../model/order.ts';
 import { renumbered, type State, withoutClusters } from '../../../model/state.ts';
 import type { FullPassResult } from '../../../run/descriptions.ts';
 import { labelAllRows, OutliersAlone, type Reviewed } from '../full-pass.ts';
+import type { EarlierClusters } from '../gaussian/combine.ts';
 import type { LabelParts } from '../label-parts.ts';
 import { farRowsKept } from '../missed.ts';
 import { publishCentres, publishClassifier, publishMap } from '../publish.ts';
@@ -36,6 +37,7 @@ export function fullPasses(
     out,
     parts,
     map,
+    earlier,
     trainer,
     dispatcher,
   }: Ports<'dispatcher' | 'labels' | 'trainer'> & {
@@ -43,6 +45,8 @@ export function fullPasses(
     /** Places rows on the map. */
     map?: MapNet;
     parts?: (key: string) => LabelParts;
+    /** Of an update. */
+    earlier?: EarlierClusters;
   },
   { run: prepared, clusters, layout }: RunState,
 ): () => Promise<FullPasses> {
@@ -72,7 +76,7 @@ export function fullPasses(
   }
 
   return async () => {
-    trained ??= await trainer.clusters(clusters!);
+    trained ??= await trainer.clusters(clusters!, earlier);
     if (map) publishMap(run, map);
     for (;;) {
       // By size as the mixture has it, so that little or nothing is left to renumber once all rows are counted. Checkpoints keep

@@ -1,7 +1,7 @@
 import { ranges, yieldToEventLoop } from '../../../base/slices.ts';
 import { rowsAt } from '../../../data/remote/read-ahead.ts';
 import { priority } from '../../../model/random.ts';
-import { ofFirst, onSample } from '../../../model/state.ts';
+import { ofUnits, onSample } from '../../../model/state.ts';
 import { scaleStatistics } from '../../../model/statistics.ts';
 import { withUpdate } from '../../../model/stream/findings.ts';
 import type { Stream } from '../../../model/stream/stream.ts';
@@ -22,8 +22,10 @@ export async function keepForUpdates(
 ): Promise<Stream> {
   const { out } = context;
   const { layout, run, data, labelled, update } = state;
-  const stream = labelled!.stream ?? (await firstSample(context, state));
-  const { state: own } = labelled!;
+  const { stream, kept } = labelled!.stream
+    ? { stream: labelled!.stream, kept: labelled!.kept! }
+    : await firstSample(context, state);
+  const { groups: _, ...own } = labelled!.state;
   await writeState(out, {
     stage: 'cluster',
     ...aboutCheckpoint(context, update?.layout ?? layout),
@@ -31,7 +33,7 @@ export async function keepForUpdates(
     spent: { seconds: 0, rounds: 0, rowsRead: 0, workers: 0 },
     dataSummary: data!,
     transform: run!.transform,
-    state: { ...onSample(ofFirst(own, stream.ids.length), own.sample), merged: [], steps: [] },
+    state: { ...onSample(ofUnits(own, kept), own.sample), merged: [], steps: [] },
     ended: state.ended,
     stream,
   });
@@ -45,14 +47,14 @@ const ROWS_AT_ONCE = 1 << 20;
 async function firstSample(
   context: Ports<'config' | 'out' | 'source' | 'trainer'>,
   state: RunState,
-): Promise<Stream> {
-  const { config, out } = context;
+): Promise<{ stream: Stream; kept: number[] }> {
+  const { config, out, trainer } = context;
   const { source, layout, data, encoding } = state;
-  const { found } = state.labelled!;
+  const { found, state: labelling } = state.labelled!;
+  const { groups } = labelling;
   const { sample, graph } = state.clusters!;
-  const k = found.counts.filter((rows) => rows > 0).length;
+  const alive = found.counts.filter((rows) => rows > 0).length;
   const priorityOf = priority(config.seed);
-  const ids = Array.from({ length: k }, (_, cluster) => cluster);
   const rows: number[] = [];
   for (const { from, to } of ranges(layout.rows, ROWS_AT_ONCE)) {
     for (let row = from; row < to; row++) if (priorityOf(row) < sample.below) rows.push(row);
@@ -60,23 +62,31 @@ async function firstSample(
   }
   const values = await rowsAt(source, rows);
   await out.npy(SAMPLE, '<f4', [rows.length, layout.dim], values);
-  return {
+  const kept = [...found.T.keys()].filter((c) => (groups ? found.T[c][0] > 0 : c < alive));
+  const ids = [...kept.keys()];
+  const k = kept.length;
+  const stream: Stream = {
     ...{ updates: 0, seen: layout.rows, weight: layout.rows },
     most: Math.max(rows.length, config.sample ?? leastSample(graph ? 0 : layout.dim)),
     keys: Float64Array.from(rows, priorityOf),
-    labels: labelsAt(out.path, rows, layout.rows),
+    labels: groups
+      ? await trainer.componentsOf(state.run!.transform, ofUnits(labelling, kept), values)
+      : labelsAt(out.path, rows, layout.rows),
+    ...(groups && { clusters: { of: kept.map((component) => groups[component]), next: alive } }),
     since: new Int32Array(rows.length),
     looked: Array<number>(k).fill(state.ended === 'settled' ? 0 : -1),
-    ...{ ids, next: k, history: withUpdate([], 0, ids, found.counts, []) },
+    ...{ ids, next: k, history: withUpdate([], 0, [...Array(alive).keys()], found.counts, []) },
     ...{ drift: null, alarm: null },
     parts: [partOf(config, layout, (encoding ?? data!).hashes, 0)],
-    peaks: found.counts
-      .slice(0, k)
-      .map((weight, k) => ({ weight, T: scaleStatistics(found.T[k], rows.length / layout.rows) })),
+    peaks: kept.map((c) => ({
+      weight: groups ? found.T[c][0] : found.counts[c],
+      T: scaleStatistics(found.T[c], rows.length / layout.rows),
+    })),
     gone: [],
     covariance: state.run!.covariance,
     ...(encoding && {
       residual: await residualOfRows(context, encoding, rows, gapOf(config, encoding, layout.rows)),
     }),
   };
+  return { stream, kept };
 }

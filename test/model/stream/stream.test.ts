@@ -26,8 +26,8 @@ test('what became of clusters: gone before training, or after; one that returns 
       { what: 'gone' as const, id: 1 },
     ],
   };
-  const found = { labels: [0, 1, 2], T: [T, T, T] };
-  const { stream: after, lineage } = afterUpdate(stream, named, [30, 8, 2], found, {
+  const found = { labels: [0, 1, 2], T: [T, T, T], weights: [30, 8, 2], clusters: null };
+  const { stream: after, lineage } = afterUpdate(stream, named, found, {
     unchanged: [true, true],
     isSettled: true,
   });
