@@ -27,8 +27,8 @@ export interface RunOutcome {
   /** Clusters that have rows. */
   k: number;
   silhouette: number | null;
-  /** Parts that the rows fall into that hardly touch (`wholeShapes`); null: none. */
-  shapes: number | null;
+  /** Components of the mixture, of which clusters may have several. */
+  components: number;
   rows: number;
   /** Rows of each cluster. */
   sizes: readonly number[];
@@ -104,7 +104,7 @@ export function notesOn(outcome: RunOutcome): string[] {
     ...skewedColumns(outcome),
     ...alikeColumnsNote(outcome),
     ...(outcome.unknown ? [outcome.unknown] : []),
-    ...slicedShapes(outcome),
+    ...joinedComponents(outcome),
     ...negativeSilhouette(outcome),
     ...mostReached(outcome),
     ...smallSample(outcome),
@@ -130,13 +130,13 @@ export const uncountedWords = (error: number, textsOfCluster: number): string[] 
       ]
     : [];
 
-/** Clusters that may be pieces of moons, rings and the like. */
-function slicedShapes({ k, shapes }: RunOutcome): string[] {
-  if (shapes === null || k < 2 * shapes) return [];
-  return [
-    `K is ${k}, but the rows fall into ${shapes} parts that hardly touch: clusters may be pieces of curved shapes, such as rings, which --likelihood graph finds whole`,
-  ];
-}
+/** Clusters of several components, which the events of training count. */
+const joinedComponents = ({ k, components }: RunOutcome): string[] =>
+  components > k
+    ? [
+        `K is ${k}, of ${components} components of the mixture: those are joined between which the rows show no valley of density (mixture/clusters.npy lists them; --shapes off keeps them apart)`,
+      ]
+    : [];
 
 /** What became of `--clusters`. */
 function wantedClusters({ config: { clusters }, k, steps, graph }: RunOutcome): string[] {

@@ -258,7 +258,7 @@ export function updateStages(context: RunContext): Record<'begin' | 'draw' | 'pr
             ...{ order, T: found.T, counts: found.counts, columns: found.columns, sampled: found.sampled },
             shown: { ...passed.shown, quantiles: found.shown.quantiles },
           },
-          ...{ silhouette, shapes: null, centres, state: closed, tree, added: [] },
+          ...{ silhouette, centres, state: closed, tree, added: [] },
           stream: after,
           ...{ kept: pieces.kept, lineage, texts },
         },

@@ -151,8 +151,6 @@ export interface Labelled {
   /** What the full pass has found; `order`: the number that each cluster had in training. */
   found: FullPassResult;
   silhouette: number | null;
-  /** Parts that rows of so few columns that clusters may be curved fall into (`wholeShapes`); null: none, or not looked for. */
-  shapes: number | null;
   /** From where distances are measured. */
   centres: Centres;
   state: State;

@@ -3,7 +3,6 @@ import { fromRaw, modelRows, type Transform } from '../../data/transform.ts';
 import { centresOf } from '../../model/description/distances.ts';
 import type { Niw } from '../../model/gaussian/niw.ts';
 import { forNets, type MapNet, mapNetOf, placesOnMap } from '../../model/graph/map-net.ts';
-import { wholeShapes } from '../../model/graph/whole-shapes.ts';
 import type { Layout } from '../../model/layout.ts';
 import type { MissedCluster } from '../../model/missed.ts';
 import { mStep } from '../../model/mixture.ts';
@@ -160,7 +159,6 @@ export function createTrainer(host: TrainerHost) {
     findMissed: async (trained: State, { T, far }: Reviewed) => findMissed(run, trained, T, far),
     withMissed: async (trained: State, { T }: Reviewed, missed: MissedCluster[]) =>
       withMissed(run, trained, T, missed),
-    wholeShapes: async (rows: Float32Array, d: number) => wholeShapes(rows, d, run.seed),
   };
 }
 

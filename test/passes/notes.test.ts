@@ -22,7 +22,7 @@ function outcome(changes: Partial<RunOutcome> & { dim?: number } = {}): RunOutco
       clusters: null,
     },
     ...{ k: 8, silhouette: 0.4, rows: 5000, sampled: 5000, d: dim, sizes: Array(8).fill(625), ids: null },
-    ...{ unexplained: 0, added: [], skewed: [], alike: [], unknown: null, shapes: null },
+    ...{ unexplained: 0, added: [], skewed: [], alike: [], unknown: null, components: 0 },
     columns: { mean: of(0), min: of(-4.2), max: of(4.1), variance: of(1), names: null },
     steps: quiet(8),
     reason: 'settled',
@@ -287,9 +287,9 @@ describe('notes on a result', () => {
   });
 });
 
-test('clusters that may be pieces of curved shapes', () => {
-  says({ k: 4, shapes: 2 }, /^K is 4, but the rows fall into 2 parts .* --likelihood graph/);
-  says({ k: 3, shapes: 2 });
+test('components that are joined', () => {
+  says({ k: 4, components: 9 }, /^K is 4, of 9 components .*--shapes off/);
+  says({ k: 4, components: 4 });
 });
 
 test('clusters that the sample had missed, and rows that no cluster explains', () => {

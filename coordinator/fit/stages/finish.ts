@@ -51,13 +51,11 @@ import {
 } from '../run-state.ts';
 import { copiesInData } from '../sample.ts';
 import { wordsOf } from '../words.ts';
-import { fullPasses } from './full-passes.ts';
+import { type FullPasses, fullPasses } from './full-passes.ts';
 import { keepForUpdates } from './keep-sample.ts';
 
 /** The first of each row's near copies, −1 for rows without any. */
 const COPIES = 'copies.npy';
-/** Columns up to which clusters are looked at for pieces of curved shapes. */
-const MOST_FOR_SHAPES = 3;
 
 /** Seconds between attempts to write the results, one minute in total. */
 const RETRY_DELAYS = [1, 2, 4, 8, 15, 30];
@@ -89,13 +87,11 @@ export function labelStage(
           found.order[first] >= k ? [found.counts[cluster]] : [],
         );
         const { rows, labels } = found.sampled;
-        const shapes =
-          run.d <= MOST_FOR_SHAPES && !final.graph ? await trainer.wholeShapes(rows, run.d) : null;
         const tree = await trainer.tree(final, { T: found.T, counts: found.counts });
         const silhouette = rows.length ? await trainer.silhouette(rows, run.d, labels) : null;
         if (!tree) warn(`clusters are too flat for a tree of merges: there is no ${TREE}`);
         observer?.labelled(found.counts, { state: final, order: found.order }, tree);
-        return { ...state, labelled: { found, silhouette, shapes, centres, state: final, tree, added } };
+        return { ...state, labelled: { found, silhouette, centres, state: final, tree, added } };
       });
     },
   };
@@ -415,6 +411,9 @@ async function replicatesOf(
   }
 }
 
+const componentsWithRows = ({ state: { mixture }, found: { T } }: FullPasses): number =>
+  T.slice(0, mixture.k).filter(([rows]) => rows > 0).length;
+
 function notesOfRun(
   { run, clusters, ended, data, source, labelled }: RunState,
   outcome: Pick<RunOutcome, 'k' | 'silhouette' | 'sizes' | 'ids' | 'evidence' | 'skewed' | 'alike'>,
@@ -423,11 +422,16 @@ function notesOfRun(
   const variance = diagonalOf(covariance, mean.length);
   const { config, d } = run!;
   const { sample, steps, graph = null } = clusters!;
-  const { found, added, shapes } = labelled!;
+  const { found, added } = labelled!;
   const alarm = labelled!.stream?.alarm ?? null;
   const notes = notesOn({
     ...outcome,
-    ...{ unexplained: found.unexplained, added, shapes, unknown: run!.unknown },
+    ...{
+      unexplained: found.unexplained,
+      added,
+      components: componentsWithRows(labelled!),
+      unknown: run!.unknown,
+    },
     ...{ config, reason: ended!, d, rows: outcome.sizes.reduce((a, b) => a + b, 0), steps },
     // Copies among the rows of a stream have no file that says which they are.
     graph: graph && labelled!.stream ? { ...graph, copies: null } : graph,
