@@ -243,6 +243,34 @@ for (const backend of backends)
       }
     });
 
+    test('clusters of several components: responsibilities are sums, statistics and distances of the likeliest component', async () => {
+      const worker = w.newWorker(backend);
+      worker.put('groups', { of: nd(Int32Array.of(0, 1, 0)) });
+      const result = await run(worker, task({ clusters: 2 }), 1);
+      const rows = w.rowsOf(1);
+      const r = rows.map((row) => softmax(logitsOf(w.net, w.y(row))));
+      const sums = r.map(([a, b, c]) => [a + c, b]);
+      close(take(result, 'soft', 'float32'), sums.flat(), 2e-5);
+      const labels = sums.map(([a, b]) => (b > a ? 1 : 0));
+      assert.deepEqual([...result.labels.data], labels);
+      const components = r.map(([a, , c], i) => (labels[i] ? 1 : c > a ? 2 : 0));
+      const T = take(result, 'T', 'float64');
+      assert.deepEqual(
+        range(3).map((k) => T[(k * T.length) / 3]),
+        range(3).map((k) => components.filter((own) => own === k).length),
+      );
+      const { rows: centres } = centresState(3);
+      const from = {
+        k: 3,
+        d: D,
+        covariance: 'full' as const,
+        values: take({ centres }, 'centres', 'float32'),
+      };
+      const away = rows.map((row, i) => distanceFrom(from, components[i], w.x(row)));
+      agrees(take(result, 'distance', 'float32'), away, 1e-5);
+      assert.deepEqual(result.exemplars.shape, [2, 10]);
+    });
+
     test('a shard with several forward passes', async () => {
       const large = world({ n: 9000 });
       const rows = large.rowsOf(1);

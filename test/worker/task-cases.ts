@@ -55,6 +55,7 @@ export const STATES: Record<string, Tensors> = {
   axes: { rows: f64(4 * K, D), centre: f64(4 * K), sd: f64(4 * K) },
   whitening: { centre: f64(2 * K, D), inverse: f64(2 * K, D, D) },
   centres: { rows: f64(2, D) },
+  groups: { of: nd(Int32Array.from({ length: K }, (_, k) => Math.min(1, k))) },
   'cluster-centres': centresState(K),
   'far-bounds': centresState(K),
   map: mapState(),
@@ -145,6 +146,7 @@ export const CASES: { [N in TaskName]: TaskOf<N>[] } = {
     { task: 'full-pass', diagonal: false, soft: true, silhouette: 0.1, far: 8 },
     { task: 'full-pass', diagonal: false, soft: true, silhouette: 0.1, far: 0, byMixture: true },
     { task: 'full-pass', diagonal: false, soft: true, silhouette: 0.1, far: 0, map: true },
+    { task: 'full-pass', diagonal: false, soft: true, silhouette: 0.1, far: 8, clusters: 2 },
   ],
   terms: [{ task: 'terms', k: K, languages: ['en'], icu: process.versions.icu ?? '' }],
 };

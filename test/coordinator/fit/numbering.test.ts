@@ -66,6 +66,7 @@ function farOf(rows: number[], most: number): Tensors {
   const kept = all.sort((a, b) => priorityOf(rows[a]) - priorityOf(rows[b])).slice(0, most);
   return {
     far: nd(Int32Array.from(kept)),
+    farComponents: nd(Int32Array.from(kept, (i) => unitOf(rows[i]))),
     farRows: nd(
       Float32Array.from(kept, (i) => rows[i]),
       kept.length,

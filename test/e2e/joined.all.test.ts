@@ -1,0 +1,122 @@
+// Clusters of several components: labels, models for other programs, cuts and updates are of clusters.
+import assert from 'node:assert/strict';
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { before, describe, test } from 'node:test';
+import { readNpy } from '../../data/npy.ts';
+import { generator } from '../../model/random.ts';
+import { assertOnnxPredicts, exportedLabels } from './exported.ts';
+import {
+  changedCopy,
+  dpmesh,
+  jsonOf,
+  labelsOf,
+  refused,
+  resultHashes,
+  runFileOf,
+  scratch,
+  times,
+  trainArgs,
+  writeRows,
+} from './support.ts';
+import { lineageOf, purity, stateOf, updateArgs } from './updates.ts';
+
+const folder = scratch();
+const path = (name: string) => join(folder, name);
+
+/** Two of five rows are of a ring, the others of three Gaussians beside it and within. */
+function ringAndBlobs(seed: bigint, rows: number) {
+  const rng = generator(seed, 'ring and blobs');
+  const classOf = (i: number) => [0, 0, 1, 2, 3][i % 5];
+  const centres = [[], [0, 0], [11, 0], [0, 12]];
+  const row = (i: number) => {
+    if (classOf(i)) return centres[classOf(i)].map((value) => value + 0.7 * rng.normal());
+    const [angle, radius] = [2 * Math.PI * rng.uniform(), 5 + 0.35 * rng.normal()];
+    return [radius * Math.cos(angle), radius * Math.sin(angle)];
+  };
+  return { values: times(rows, row), classes: Int32Array.from({ length: rows }, (_, i) => classOf(i)) };
+}
+
+const first = ringAndBlobs(1n, 4000);
+const more = [2n, 3n].map((seed) => ringAndBlobs(seed, 500));
+const data = writeRows(path('first.npy'), first.values);
+const flat = Float32Array.from(first.values.flat());
+const [run, apart] = ['run', 'apart'].map(path);
+const componentsOf = (of: string) => readNpy(join(of, 'mixture/clusters.npy')).data as Int32Array;
+
+describe('a ring beside Gaussians', () => {
+  let result: ReturnType<typeof jsonOf>;
+  before(async () => {
+    result = jsonOf(await dpmesh(trainArgs(data, run)));
+  });
+
+  test('is one cluster, of several components; a note says so', () => {
+    assert.equal(result.k, 4);
+    assert.ok(purity(labelsOf(run).data as Int32Array, first.classes) > 0.99);
+    const components = componentsOf(run);
+    assert.ok(components.length > 8, `${components.length} components`);
+    assert.deepEqual(new Set(components), new Set([0, 1, 2, 3]));
+    assert.match(result.notes.join('\n'), new RegExp(`K is 4, of ${components.length} components`));
+  });
+
+  test('has the same bytes with three workers', async () => {
+    const again = path('three');
+    jsonOf(await dpmesh(trainArgs(data, again, '--workers', 3)));
+    assert.deepEqual(resultHashes(again), resultHashes(run));
+  });
+
+  test('is what predict, TensorFlow.js and ONNX label', async () => {
+    const out = path('predicted.npy');
+    jsonOf(await dpmesh(['predict', '--run', run, '--data', data, '--out', out, '--json', '--soft']));
+    assert.deepEqual(readNpy(out).data, labelsOf(run).data);
+    const soft = readNpy(path('predicted-responsibilities.npy'));
+    assert.deepEqual(soft.shape, [4000, 4]);
+    const labels = await exportedLabels(run, flat, 2);
+    const differ = labels.filter((label, row) => label !== labelsOf(run).data[row]).length;
+    assert.ok(differ <= 4, `${differ} labels differ`);
+    await assertOnnxPredicts(run, flat, 2, 4);
+  });
+
+  test('is a leaf of the tree, of which a cut has fewer clusters', async () => {
+    const { k } = jsonOf(
+      await dpmesh(['cut', '--run', run, '--clusters', 3, '--out', path('cut.npy'), '--json']),
+    );
+    assert.equal(k, 3);
+    assert.equal(new Set(readNpy(path('cut.npy')).data).size, 3);
+  });
+
+  test('is in pieces with --shapes off', async () => {
+    const { k } = jsonOf(await dpmesh(trainArgs(data, apart, '--shapes', 'off')));
+    assert.equal(k, componentsOf(run).length);
+    assert.ok(!existsSync(join(apart, 'mixture/clusters.npy')));
+  });
+
+  test('whose list of components is damaged is refused', async () => {
+    const damaged = changedCopy(run, path('damaged'), (at) =>
+      writeRows(join(at, 'mixture/clusters.npy'), [[0]]),
+    );
+    refused(
+      await dpmesh(['predict', '--run', damaged, '--data', data, '--out', path('none.npy')]),
+      'mixture/clusters.npy is damaged',
+    );
+  });
+});
+
+describe('updates of a ring beside Gaussians', () => {
+  test('keep the ids of clusters, whatever components come and go, and need no more than their state', async () => {
+    let before = run;
+    for (const [i, { values, classes }] of more.entries()) {
+      const [rows, out] = [writeRows(path(`more-${i}.npy`), values), path(`update-${i}`)];
+      const { k } = jsonOf(await dpmesh(updateArgs(before, rows, out)));
+      assert.equal(k, 4);
+      const { ids, lineage } = lineageOf(out);
+      assert.deepEqual([[...ids].sort(), lineage], [[0, 1, 2, 3], []]);
+      assert.deepEqual(runFileOf(out).ids, ids);
+      assert.ok(purity(labelsOf(out).data as Int32Array, classes) > 0.99);
+      before = out;
+    }
+    const again = path('again');
+    jsonOf(await dpmesh(updateArgs(path('update-0'), path('more-1.npy'), again)));
+    assert.deepEqual(stateOf(again), stateOf(path('update-1')));
+  });
+});
