@@ -1,0 +1,178 @@
+import { dot, minus, unwhitened, whitened, whitener } from '../linalg.ts';
+import type { Mixture } from '../mixture.ts';
+
+/**
+ * Clusters of any shape as groups of a mixture's components (combining components: Hennig 2010; Baudry et al. 2010). A mixture fits a ring
+ * with many Gaussians, and predicts a valley of density between neighbours that the rows do not show; between two Gaussian clusters the
+ * valley is there. Components are joined where the rows between them refute it (docs/algorithm.md, section 8). The burden of proof is with the join.
+ */
+
+/** Two components, and the direction that discriminates them: the means are at 0 and `length` along it from `from`. */
+export interface ComponentPair {
+  a: number;
+  b: number;
+  axis: Float64Array;
+  from: number;
+  length: number;
+  /** Standard deviations of the two along the axis, and their weights. */
+  sd: readonly [number, number];
+  weight: readonly [number, number];
+}
+
+/** What the rows between two components say of the valley. */
+export interface PairEvidence {
+  a: number;
+  b: number;
+  /** The deepest drop of the two components' density below the line between its values at the means, in nats. */
+  valley: number;
+  /** Rows between the means. */
+  rows: number;
+  /** log-likelihood of these without a valley (log density linear between the means) minus that of the mixture, with its mean and variance under the mixture. */
+  nats: number;
+  mean: number;
+  variance: number;
+}
+
+/** So many of the others, the nearest, are paired with a component. */
+const NEAR = 8;
+/** Bins of the histogram between two means. */
+export const BINS_BETWEEN = 200;
+
+/** The pairs of components of which one is among the nearest of the other, by their discriminant. */
+export function neighbourPairs({ k, d, weights, means, covariances, covariance }: Mixture): ComponentPair[] {
+  const pairs = new Map<number, ComponentPair & { distance: number }>();
+  for (let a = 0; a < k; a++)
+    for (let b = a + 1; b < k; b++) {
+      const weight = [weights[a], weights[b]] as const;
+      const both = weight[0] + weight[1];
+      const within = covariances[a].map(
+        (value, p) => (weight[0] * value + weight[1] * covariances[b][p]) / both,
+      );
+      const inverse = whitener(within, d, covariance);
+      const apart = minus(means[b], means[a]);
+      const axis = unwhitened(inverse, whitened(inverse, apart));
+      const distance = dot(axis, apart);
+      if (!(distance > 0)) continue;
+      const sd = [a, b].map((c) => spreadAlong(covariances[c], axis)) as [number, number];
+      pairs.set(a * k + b, { a, b, axis, from: dot(axis, means[a]), length: distance, sd, weight, distance });
+    }
+  const near = new Set<number>();
+  for (let a = 0; a < k; a++) {
+    const own = [...pairs].filter(([, pair]) => pair.a === a || pair.b === a);
+    own.sort(([, p], [, q]) => p.distance - q.distance);
+    for (const [key] of own.slice(0, NEAR)) near.add(key);
+  }
+  return [...pairs].filter(([key]) => near.has(key)).map(([, { distance, ...pair }]) => pair);
+}
+
+function spreadAlong(covariance: Float64Array, axis: Float64Array): number {
+  const d = axis.length;
+  let sum = 0;
+  for (let i = 0; i < d; i++)
+    if (covariance.length === d) sum += axis[i] * axis[i] * covariance[i];
+    else for (let j = 0; j < d; j++) sum += axis[i] * axis[j] * covariance[i * d + j];
+  return Math.sqrt(sum);
+}
+
+/** Evidence of a pair, from the histogram [BINS_BETWEEN] of its rows between the two means along its axis. */
+export function pairEvidence(
+  { a, b, length, sd, weight }: ComponentPair,
+  histogram: ArrayLike<number>,
+): PairEvidence {
+  const [s0, s1] = [sd[0] / length, sd[1] / length];
+  const density = (t: number) =>
+    logSum(Math.log(weight[0] / s0) - (t / s0) ** 2 / 2, Math.log(weight[1] / s1) - ((t - 1) / s1) ** 2 / 2);
+  const [first, last] = [density(0), density(1)];
+  const at = Array.from({ length: BINS_BETWEEN }, (_, bin) => (bin + 0.5) / BINS_BETWEEN);
+  const mixture = at.map(density);
+  const line = at.map((t) => first + (last - first) * t);
+  const [mixtureSum, lineSum] = [logSumOf(mixture), logSumOf(line)];
+  let [valley, rows, nats, mean, square] = [0, 0, 0, 0, 0];
+  for (let bin = 0; bin < BINS_BETWEEN; bin++) {
+    const log = mixture[bin] - mixtureSum;
+    const gain = line[bin] - lineSum - log;
+    const p = Math.exp(log);
+    valley = Math.max(valley, line[bin] - mixture[bin]);
+    rows += histogram[bin];
+    nats += histogram[bin] * gain;
+    mean += p * gain;
+    square += p * gain * gain;
+  }
+  return { a, b, valley, rows, nats, mean: rows * mean, variance: rows * (square - mean * mean) };
+}
+
+const logSum = (x: number, y: number) => Math.max(x, y) + Math.log1p(Math.exp(-Math.abs(x - y)));
+function logSumOf(values: readonly number[]): number {
+  const most = values.reduce((a, b) => Math.max(a, b), -Infinity);
+  return most + Math.log(values.reduce((sum, value) => sum + Math.exp(value - most), 0));
+}
+
+/** Rows between two means below which nothing is known of the pair. */
+const LEAST_ROWS = 3;
+/** A valley that is so shallow is none, and can neither be there nor be refuted. */
+const LEAST_VALLEY = 0.05;
+/** Valleys of this depth, in nats, may be artefacts or not: how many are, the data's pairs tell. */
+const [SHALLOW, DEEP] = [0.3, 2];
+/** Log odds by which a pair is a candidate earlier than by its own. */
+const CANDIDATE = 2;
+/** Standard deviations beyond which the mixture's valley is refuted: 1 %. */
+const SURE = 2.33;
+/** So many candidates that hang together are tested as one. */
+const LEAST_GROUP = 3;
+
+/**
+ * The group of each of k components, numbered in their order. A pair is joined alone where its valley is refuted; the many
+ * small pieces of a curve have too few rows between each two, and are tested together: candidates by the odds that a valley of the
+ * data is an artefact, and of these each connected group.
+ */
+export function combinedComponents(k: number, all: readonly PairEvidence[]): Int32Array {
+  const pairs = all.filter(({ rows }) => rows >= LEAST_ROWS);
+  const odds = artefactOdds(pairs);
+  const candidates = pairs.filter(
+    ({ valley, nats }) => valley >= LEAST_VALLEY && nats + odds + CANDIDATE > 0,
+  );
+  const groups = connected(k, candidates);
+  const joined = candidates.filter((pair) => isRefuted([pair]));
+  for (const group of new Set(groups)) {
+    const own = candidates.filter(({ a }) => groups[a] === group);
+    if (own.length >= LEAST_GROUP && isRefuted(own)) joined.push(...own);
+  }
+  return connected(k, joined);
+}
+
+/** Log odds that a valley of middling depth is an artefact: a share of the pairs, by EM. */
+function artefactOdds(pairs: readonly PairEvidence[]): number {
+  const unsure = pairs.filter(({ valley }) => valley >= SHALLOW && valley < DEEP);
+  let odds = 0;
+  if (!unsure.length) return odds;
+  for (let step = 0; step < 100; step++) {
+    const expected = unsure.reduce((sum, { nats }) => sum + 1 / (1 + Math.exp(-clamped(nats, 50) - odds)), 0);
+    const share = Math.min(0.95, Math.max(0.05, (expected + 0.5) / (unsure.length + 1)));
+    odds = Math.log(share / (1 - share));
+  }
+  return odds;
+}
+const clamped = (value: number, most: number) => Math.max(-most, Math.min(most, value));
+
+/** Are the rows between these pairs, together, likelier without valleys, and more so than chance makes them under the mixture? */
+function isRefuted(pairs: readonly PairEvidence[]): boolean {
+  const sum = (of: (pair: PairEvidence) => number) => pairs.reduce((total, pair) => total + of(pair), 0);
+  const nats = sum((pair) => pair.nats);
+  return nats > 0 && nats - sum(({ mean }) => mean) > SURE * Math.sqrt(sum(({ variance }) => variance));
+}
+
+/** The connected components of a graph of k nodes, numbered in the order of their first. */
+function connected(k: number, edges: readonly { a: number; b: number }[]): Int32Array {
+  const root = Int32Array.from({ length: k }, (_, i) => i);
+  const find = (i: number): number => (root[i] === i ? i : (root[i] = find(root[i])));
+  for (const { a, b } of edges) {
+    const [p, q] = [find(a), find(b)];
+    root[Math.max(p, q)] = Math.min(p, q);
+  }
+  const numbers = new Map<number, number>();
+  return root.map((_, i) => {
+    const own = find(i);
+    if (!numbers.has(own)) numbers.set(own, numbers.size);
+    return numbers.get(own)!;
+  });
+}
