@@ -119,25 +119,39 @@ const CANDIDATE = 2;
 const SURE = 2.33;
 /** So many candidates that hang together are tested as one. */
 const LEAST_GROUP = 3;
+/** Nats by which an earlier decision stands: clusters do not flip between joined and apart as rows come. */
+const HYSTERESIS = Math.log(20);
 
 /**
  * The group of each of k components, numbered in their order. A pair is joined alone where its valley is refuted; the many
  * small pieces of a curve have too few rows between each two, and are tested together: candidates by the odds that a valley of the
- * data is an artefact, and of these each connected group.
+ * data is an artefact, and of these each connected group. `before` has the cluster that each component was in, -1 where it was in none.
  */
-export function combinedComponents(k: number, all: readonly PairEvidence[]): Int32Array {
+export function combinedComponents(
+  k: number,
+  all: readonly PairEvidence[],
+  before?: ArrayLike<number>,
+): Int32Array {
   const pairs = all.filter(({ rows }) => rows >= LEAST_ROWS);
   const odds = artefactOdds(pairs);
+  const earlier = (own: readonly PairEvidence[]) => (before ? earlierNats(own, before) : 0);
   const candidates = pairs.filter(
-    ({ valley, nats }) => valley >= LEAST_VALLEY && nats + odds + CANDIDATE > 0,
+    (pair) => pair.valley >= LEAST_VALLEY && pair.nats + earlier([pair]) + odds + CANDIDATE > 0,
   );
   const groups = connected(k, candidates);
-  const joined = candidates.filter((pair) => isRefuted([pair]));
+  const joined = candidates.filter((pair) => isRefuted([pair], earlier([pair])));
   for (const group of new Set(groups)) {
     const own = candidates.filter(({ a }) => groups[a] === group);
-    if (own.length >= LEAST_GROUP && isRefuted(own)) joined.push(...own);
+    if (own.length >= LEAST_GROUP && isRefuted(own, earlier(own))) joined.push(...own);
   }
   return connected(k, joined);
+}
+
+/** What these pairs' earlier clusters say of joining them, in nats: against where any was apart, for where all that are known were together. */
+function earlierNats(pairs: readonly PairEvidence[], before: ArrayLike<number>): number {
+  const known = pairs.filter(({ a, b }) => before[a] >= 0 && before[b] >= 0);
+  if (!known.length) return 0;
+  return known.every(({ a, b }) => before[a] === before[b]) ? HYSTERESIS : -HYSTERESIS;
 }
 
 /** Log odds that a valley of middling depth is an artefact: a share of the pairs, by EM. */
@@ -154,10 +168,10 @@ function artefactOdds(pairs: readonly PairEvidence[]): number {
 }
 const clamped = (value: number, most: number) => Math.max(-most, Math.min(most, value));
 
-/** Are the rows between these pairs, together, likelier without valleys, and more so than chance makes them under the mixture? */
-function isRefuted(pairs: readonly PairEvidence[]): boolean {
+/** Are the rows between these pairs, together and with `earlier` nats, likelier without valleys, and more so than chance makes them under the mixture? */
+function isRefuted(pairs: readonly PairEvidence[], earlier: number): boolean {
   const sum = (of: (pair: PairEvidence) => number) => pairs.reduce((total, pair) => total + of(pair), 0);
-  const nats = sum((pair) => pair.nats);
+  const nats = sum((pair) => pair.nats) + earlier;
   return nats > 0 && nats - sum(({ mean }) => mean) > SURE * Math.sqrt(sum(({ variance }) => variance));
 }
 
