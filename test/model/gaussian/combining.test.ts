@@ -1,0 +1,261 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import {
+  BINS_BETWEEN,
+  type ComponentPair,
+  combinedComponents,
+  neighbourPairs,
+  type PairEvidence,
+  pairEvidence,
+} from '../../../model/gaussian/combining.ts';
+import { niwPrior } from '../../../model/gaussian/niw.ts';
+import { responsibilities, softStatistics } from '../../../model/gaussian/soft-split.ts';
+import { type Mixture, mStep } from '../../../model/mixture.ts';
+import { randomNumbers } from '../../coordinator/fit/support.ts';
+import { close, fullCovariance } from '../support.ts';
+
+type Random = ReturnType<typeof randomNumbers>;
+interface Labelled {
+  d: number;
+  rows: Float64Array;
+  /** The component of each row to begin with. */
+  labels: number[];
+}
+
+/** The mixture that EM finds from labels, and the labels of that. */
+function fitted({ d, rows, labels }: Labelled, passes = 8): { mixture: Mixture; labels: number[] } {
+  const k = Math.max(...labels) + 1;
+  const prior = niwPrior({
+    mean: new Float64Array(d),
+    kappa: 1e-4,
+    nu: d + 2,
+    psi: Float64Array.from({ length: d * d }, (_, p) => (p % (d + 1) ? 0 : 0.02)),
+    covariance: 'full',
+    estimate: 'mean',
+  });
+  let r: Float64Array = Float64Array.from({ length: labels.length * k }, (_, p) =>
+    labels[Math.floor(p / k)] === p % k ? 1 : 0,
+  );
+  let mixture: Mixture;
+  for (let pass = 0; ; pass++) {
+    mixture = mStep(prior, softStatistics(rows, d, r, k, 'full'), 0);
+    const { weights, means, covariances } = mixture;
+    const gaussians = means.map((mean, c) => ({ weight: weights[c], mean, covariance: covariances[c] }));
+    ({ r } = responsibilities(rows, d, gaussians, 'full'));
+    if (pass === passes) break;
+  }
+  const likeliest = labels.map((_, i) => {
+    const own = r.subarray(i * k, (i + 1) * k);
+    return own.indexOf(Math.max(...own));
+  });
+  return { mixture, labels: likeliest };
+}
+
+function histogramBetween(pair: ComponentPair, rows: Float64Array, labels: number[]): Float64Array {
+  const d = pair.axis.length;
+  const histogram = new Float64Array(BINS_BETWEEN);
+  for (const [i, label] of labels.entries()) {
+    if (label !== pair.a && label !== pair.b) continue;
+    const at = pair.axis.reduce((sum, value, j) => sum + value * rows[i * d + j], -pair.from) / pair.length;
+    if (at >= 0 && at < 1) histogram[Math.floor(at * BINS_BETWEEN)]++;
+  }
+  return histogram;
+}
+
+/** The groups of the components that EM finds from these labels. */
+function groupsOf(data: Labelled): number[] {
+  const { mixture, labels } = fitted(data);
+  const evidence = neighbourPairs(mixture).map((pair) =>
+    pairEvidence(pair, histogramBetween(pair, data.rows, labels)),
+  );
+  return [...combinedComponents(mixture.k, evidence)];
+}
+
+/** n rows in d columns, of two clusters in turn whose centres are `apart` in the first column. */
+function twoClusters(d: number, n: number, apart: number, draw: () => number): Labelled {
+  const labels = Array.from({ length: n }, (_, i) => i % 2);
+  const rows = Float64Array.from({ length: n * d }, draw);
+  for (const [i, label] of labels.entries()) rows[i * d] += apart * label;
+  return { d, rows, labels };
+}
+
+/** n rows of a ring with radius 10, in pieces by their angle. */
+function ring({ normal, uniform }: Random, n: number, pieces: number): Labelled {
+  const angles = Array.from({ length: n }, uniform);
+  const rows = angles.flatMap((angle) => {
+    const radius = 10 + 0.2 * normal();
+    return [radius * Math.cos(2 * Math.PI * angle), radius * Math.sin(2 * Math.PI * angle)];
+  });
+  return { d: 2, rows: Float64Array.from(rows), labels: angles.map((angle) => Math.floor(angle * pieces)) };
+}
+
+/** A ring in 12 pieces, and beside it two Gaussians that are 3.2 sd apart. */
+function ringAndPair(seed: number): Labelled {
+  const random = randomNumbers(seed);
+  const pieces = ring(random, 1000, 12);
+  const pair = twoClusters(2, 600, 3.2, random.normal);
+  const beside = pair.rows.map((value, p) => (p % 2 ? value : value + 30));
+  return {
+    d: 2,
+    rows: Float64Array.from([...pieces.rows, ...beside]),
+    labels: [...pieces.labels, ...pair.labels.map((label) => 12 + label)],
+  };
+}
+
+const RING_AND_PAIR = [...Array(12).fill(0), 1, 2];
+
+describe('pairs of components', () => {
+  test('have the axis on which their means are farthest apart for their common covariance', () => {
+    const data = twoClusters(3, 400, 3, randomNumbers(1).normal);
+    for (let p = 0; p < data.rows.length; p += 3) data.rows[p + 1] += 0.8 * data.rows[p];
+    const { mixture } = fitted(data);
+    const [{ axis, from, length, sd }] = neighbourPairs(mixture);
+    const [first, second] = [0, 1].map((c) => fullCovariance(mixture, c));
+    const variance = (u: ArrayLike<number>, matrix: Float64Array) =>
+      matrix.reduce((sum, value, p) => sum + u[p % 3] * value * u[Math.floor(p / 3)], 0);
+    const along = (u: ArrayLike<number>, x: Float64Array) =>
+      x.reduce((sum, value, j) => sum + u[j] * value, 0);
+    const common = first.map((value, p) => mixture.weights[0] * value + mixture.weights[1] * second[p]);
+    const ratio = (u: ArrayLike<number>) =>
+      (along(u, mixture.means[1]) - along(u, mixture.means[0])) ** 2 / variance(u, common);
+    close([...sd], [Math.sqrt(variance(axis, first)), Math.sqrt(variance(axis, second))], 1e-9);
+    close([from, from + length], [along(axis, mixture.means[0]), along(axis, mixture.means[1])], 1e-9);
+    const { normal } = randomNumbers(2);
+    for (let draw = 0; draw < 100; draw++) {
+      const other = axis.map((value) => value + 0.3 * normal());
+      assert.ok(ratio(other) <= ratio(axis) * (1 + 1e-9));
+    }
+  });
+
+  test('are those of which one is among the nearest of the other', () => {
+    const { mixture } = fitted(ring(randomNumbers(3), 2000, 24));
+    const pairs = neighbourPairs(mixture);
+    const neighbours = pairs.filter(({ a, b }) => b - a === 1 || b - a === 23);
+    assert.equal(neighbours.length, 24);
+    assert.ok(pairs.length < 24 * 8, `${pairs.length} of ${(24 * 23) / 2}`);
+  });
+
+  test('have nats that are, in the mean and with the variance that is said, what rows of the mixture give', () => {
+    const { mixture } = fitted(twoClusters(2, 1000, 3, randomNumbers(4).normal));
+    const [pair] = neighbourPairs(mixture);
+    const random = randomNumbers(5);
+    const z = Array.from({ length: 300 }, () => {
+      const histogram = new Float64Array(BINS_BETWEEN);
+      for (let i = 0; i < 400; i++) {
+        const own = random.uniform() < mixture.weights[0] ? 0 : 1;
+        const at = (pair.sd[own] * random.normal()) / pair.length + own;
+        if (at >= 0 && at < 1) histogram[Math.floor(at * BINS_BETWEEN)]++;
+      }
+      const { nats, mean, variance } = pairEvidence(pair, histogram);
+      return (nats - mean) / Math.sqrt(variance);
+    });
+    const mean = z.reduce((sum, value) => sum + value, 0) / z.length;
+    const variance = z.reduce((sum, value) => sum + (value - mean) ** 2, 0) / z.length;
+    assert.ok(Math.abs(mean) < 0.25 && Math.abs(variance - 1) < 0.3, `${mean}, ${variance}`);
+  });
+});
+
+describe('components are combined', () => {
+  // In 40 draws of each, 0 to 2 are.
+  test('seldom where two Gaussians overlap', () => {
+    let [joined, draws] = [0, 0];
+    for (const d of [2, 5, 10])
+      for (const n of [300, 1000, 3000, 10000])
+        for (const apart of [2.2, 2.6, 3.2, 4])
+          for (let seed = 1; seed <= (n > 1000 ? 1 : 5); seed++) {
+            draws++;
+            const [a, b] = groupsOf(twoClusters(d, n, apart, randomNumbers(97 * n + d + seed).normal));
+            if (a === b) joined++;
+          }
+    assert.ok(joined <= 0.05 * draws, `${joined} of ${draws}`);
+  });
+
+  for (const [what, draw] of [
+    ['heavy tails', ({ normal }: Random) => normal() / Math.hypot(normal(), normal(), normal())],
+    ['pointed peaks', ({ uniform }: Random) => Math.log(uniform() / uniform())],
+  ] as const)
+    test(`not where two clusters with ${what} are apart`, () => {
+      for (let seed = 1; seed <= 10; seed++) {
+        const random = randomNumbers(seed);
+        assert.deepEqual(groupsOf(twoClusters(2, 1000, 6, () => draw(random))), [0, 1], `seed ${seed}`);
+      }
+    });
+
+  test('where the pieces are of a ring', () => {
+    for (let seed = 1; seed <= 5; seed++)
+      assert.deepEqual(groupsOf(ring(randomNumbers(seed), 1000, 12)), Array(12).fill(0), `seed ${seed}`);
+  });
+
+  test('in a ring, and not in an overlapping pair beside it', () => {
+    for (let seed = 1; seed <= 5; seed++)
+      assert.deepEqual(groupsOf(ringAndPair(seed)), RING_AND_PAIR, `seed ${seed}`);
+  });
+
+  test('the same whatever the units and axes of the columns', () => {
+    for (const [a, b, c, e] of [
+      [100, 0, 0, 0.01],
+      [1, 2, -3, 0.5],
+    ]) {
+      const data = ringAndPair(1);
+      const { mixture, labels } = fitted(data);
+      const map = ([x, y]: ArrayLike<number> & Iterable<number>) => [a * x + b * y, c * x + e * y];
+      const rows = data.rows.slice();
+      for (let p = 0; p < rows.length; p += 2) rows.set(map(rows.subarray(p, p + 2)), p);
+      const moved: Mixture = {
+        ...mixture,
+        means: mixture.means.map((mean) => Float64Array.from(map(mean))),
+        covariances: mixture.covariances.map(([xx, xy, , yy]) => {
+          const [left, right] = [map([xx, xy]), map([xy, yy])];
+          return Float64Array.from([0, 1].flatMap((i) => map([left[i], right[i]])));
+        }),
+      };
+      const evidence = neighbourPairs(moved).map((pair) =>
+        pairEvidence(pair, histogramBetween(pair, rows, labels)),
+      );
+      assert.deepEqual([...combinedComponents(moved.k, evidence)], RING_AND_PAIR);
+    }
+  });
+
+  test('never where there is nothing between them, and one alone is its own group', () => {
+    assert.deepEqual([...combinedComponents(1, [])], [0]);
+    assert.deepEqual([...combinedComponents(3, [])], [0, 1, 2]);
+  });
+});
+
+describe('what was decided before', () => {
+  /** Two components of which the rows say so much for joining them, where chance may be off by `sd`. */
+  const pair = (nats: number, sd = 1): PairEvidence[] => [
+    { a: 0, b: 1, valley: 0.8, rows: 200, nats, mean: -3, variance: sd * sd },
+  ];
+  const isOne = (nats: number, before?: number[]) => {
+    const [a, b] = combinedComponents(2, pair(nats), before && Int32Array.from(before));
+    return a === b;
+  };
+
+  test('stands unless log 20 is against it', () => {
+    assert.deepEqual(
+      [-4, -2, 2, 4].map((nats) => isOne(nats)),
+      [false, false, true, true],
+    );
+    assert.deepEqual(
+      [-4, -2, 2, 4].map((nats) => isOne(nats, [7, 7])),
+      [false, true, true, true],
+    );
+    assert.deepEqual(
+      [-4, -2, 2, 4].map((nats) => isOne(nats, [7, 5])),
+      [false, false, false, true],
+    );
+  });
+
+  test('is nothing for a component that is new', () => {
+    for (const before of [
+      [-1, 3],
+      [3, -1],
+      [-1, -1],
+    ])
+      assert.deepEqual(
+        [-2, 2].map((nats) => isOne(nats, before)),
+        [false, true],
+      );
+  });
+});
