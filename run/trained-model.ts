@@ -18,7 +18,7 @@ import {
   stepProblem,
 } from '../model/transform-steps.ts';
 import { assertReadable, openFinished, problemOfLists } from './finished-run.ts';
-import { readSavedCentres, readSavedMap } from './row-files.ts';
+import { readSavedCentres, readSavedDensities, readSavedMap } from './row-files.ts';
 import { checked, type RunFiles, readRunJson } from './run-files.ts';
 
 /** The model of a finished run as read from `model/`: transform, classifier, centres. Labels are computed elsewhere, and how it was trained it does not know. */
@@ -60,8 +60,8 @@ export interface TrainedModel {
   outliers: number | null;
   /** Are its clusters Gaussians, not communities of a graph? */
   isGaussian: boolean;
-  /** What distances are measured by; null if an earlier version trained it, or without `details`. */
-  measured: ReturnType<typeof readSavedCentres>;
+  /** What distances are measured and log densities computed by; null if an earlier version trained it, or without `details`. */
+  measured: ReturnType<typeof measuresOf>;
   /** What places rows on the map; null if an earlier version trained it, or without `map`. */
   mapNet: ReturnType<typeof readSavedMap>;
   /** The other result files of the run. */
@@ -218,7 +218,7 @@ function modelOf(
   const [kernel, bias, ...classifier] = layers;
   const k = classifier.at(-1)!.values.length;
   if (result!.k > k) throw files.damaged('run.json', `it is of ${result!.k} clusters, its model of ${k}`);
-  const measured = details ? readSavedCentres(files, k, dim) : null;
+  const measured = details ? measuresOf(files, k, dim, byMixture) : null;
   const mapNet = map ? readSavedMap(files, dim) : null;
   const { imageSize, outliers, drop, ...table } = config;
   const { fill = null, categories = null, aside = [] } = data.table ?? {};
@@ -252,6 +252,12 @@ function modelOf(
       ...steps,
     },
   };
+}
+
+/** `densities`: null for a graph, or if an earlier version trained it. */
+function measuresOf(files: RunFiles, k: number, dim: number, byMixture: boolean) {
+  const saved = readSavedCentres(files, k, dim);
+  return saved && { ...saved, densities: readSavedDensities(files, saved.centres, byMixture) };
 }
 
 const columnMap = ({ factor, shift }: { factor: number[]; shift: number[] }): ColumnMap => ({

@@ -49,6 +49,8 @@ export interface LabellingOptions {
   below?: number;
   /** Workers label by the mixture, not by the net. */
   byMixture?: boolean;
+  /** Log densities too. */
+  density?: boolean;
   /** Rows are placed on the workers' map too. */
   map?: boolean;
   /** Clusters keep their numbers, and are written as these ids; else they are numbered by size. */
@@ -74,7 +76,7 @@ export async function labelAllRows(
 ): Promise<FullPassResult | null> {
   const { transform, likelihood, dispatcher } = run;
   const { soft, covariance } = run.config;
-  const { truth, below = 1, byMixture = false, map = false, ids, far = 0, review } = options;
+  const { truth, below = 1, byMixture = false, density = false, map = false, ids, far = 0, review } = options;
   const task: TaskOf<'full-pass'> = {
     task: 'full-pass',
     diagonal: covariance === 'diag',
@@ -82,6 +84,7 @@ export async function labelAllRows(
     silhouette: Math.min(1, SILHOUETTE_ROWS / layout.rows),
     far,
     byMixture,
+    ...(density && { density }),
     ...(map && { map }),
   };
   const isGaussian = likelihood.name === 'gaussian';
@@ -107,7 +110,8 @@ export async function labelAllRows(
   const collector = resultCollector(layout, { units: units.length, k, far, below });
   const outliers = transform?.fences != null;
   const d = isGaussian ? transform.dim : null;
-  const writer = rowWriter(parts ? NO_FILES : out, layout, k, { soft, map, outliers, d }, (labels, start) => {
+  const has = { log_density: density, map, outliers };
+  const writer = rowWriter(parts ? NO_FILES : out, layout, k, { soft, has, d }, (labels, start) => {
     for (const label of labels) counts[label]++;
     counter?.add(labels, truth!.subarray(start, start + labels.length));
   });
@@ -118,7 +122,7 @@ export async function labelAllRows(
   /** The results of a unit with what workers have written of its rows. */
   function whole(unit: WorkUnit, results: Tensors): Tensors {
     if (!parts) return results;
-    const rows = parts.read(...rowsOf(unit), take(results, 'hashes', 'uint8'));
+    const rows = parts.read(...rowsOf(unit), has, take(results, 'hashes', 'uint8'));
     assertRows(rows, k);
     return { ...results, ...rows };
   }
