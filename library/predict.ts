@@ -188,8 +188,8 @@ async function label(
       : null;
     const responsibilities = soft ? opened(createSink<Float32Array>(softOut, '<f4', [rows, k], force)) : null;
     if (imagesOut !== undefined) opened(imagesSink(imagesOut, images, force));
-    const { ids, hasMap } = predictor;
-    const map = keepsMap && hasMap ? new Float32Array(2 * rows) : null;
+    const { ids, has } = predictor;
+    const map = keepsMap && has.map ? new Float32Array(2 * rows) : null;
     let outliers = 0;
     for await (const piece of predictor.pieces()) {
       if (piece.outliers) outliers += countFlags(piece.outliers);
@@ -241,12 +241,12 @@ async function predictionTable(
   called: OpenedRun['names'] | null,
   force: boolean,
 ) {
-  const { images, outliers, gaussian, hasMap } = predictor;
+  const { images, outliers, gaussian, has } = predictor;
   const [quantiles, numbers] = called ? [predictor.quantiles, predictor.ids] : [null, null];
   const id = images ? null : await idOf(predictor, log);
   const source = { images: images ?? undefined, texts: predictor.texts };
   const names = namesOfRows(source, { data: typeof data === 'string' ? data : 'data', id });
-  const columns = predictedColumns({ quantiles, outliers, gaussian, ids: numbers, hasMap }, called ?? []);
+  const columns = predictedColumns({ quantiles, outliers, gaussian, ids: numbers, has }, called ?? []);
   const hasIds = names !== null;
   const rowsName = nameOfRows(images ? 'image' : id);
   const table = await createLabelTable(path, rowsName, columns.names, { hasIds, force });

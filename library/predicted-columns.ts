@@ -1,6 +1,6 @@
 import { confidenceOf, reachOf } from '../model/description/distances.ts';
 import type { Name } from '../model/description/names.ts';
-import { SOFT_NUMBERS, softNumbers } from '../model/row-columns.ts';
+import { NONE_OPTIONAL, SOFT_NUMBERS, softNumbers } from '../model/row-columns.ts';
 import type { Predictor, RowLabels } from '../passes/predict.ts';
 import { type LabelColumn, labelColumns, MAP_COLUMNS, mapColumns } from '../run/label-table.ts';
 
@@ -14,20 +14,20 @@ export function predictedColumns(
     outliers,
     gaussian,
     ids,
-    hasMap = false,
-  }: Pick<Predictor, 'quantiles' | 'outliers' | 'gaussian' | 'ids'> & Partial<Pick<Predictor, 'hasMap'>>,
+    has = NONE_OPTIONAL,
+  }: Pick<Predictor, 'quantiles' | 'outliers' | 'gaussian' | 'ids'> & Partial<Pick<Predictor, 'has'>>,
   called: readonly (Name | null)[] = [],
 ) {
-  const known = quantiles && labelColumns(quantiles, outliers, ids, called, hasMap);
+  const known = quantiles && labelColumns(quantiles, outliers, ids, called, has);
   const names: readonly LabelColumn[] = known?.names ?? [
     'cluster',
     ...SOFT_NUMBERS,
-    ...(hasMap ? MAP_COLUMNS : []),
+    ...(has.map ? MAP_COLUMNS : []),
   ];
   const reach = gaussian === null ? 0 : reachOf(gaussian);
   return {
     names,
-    of({ labels, responsibilities, distance, map, outliers: flags }: RowLabels) {
+    of({ labels, responsibilities, distance, log_density, map, outliers: flags }: RowLabels) {
       const numbers = softNumbers(labels, responsibilities!);
       if (!known)
         return {
@@ -38,7 +38,8 @@ export function predictedColumns(
         gaussian === null
           ? numbers.confidence
           : numbers.confidence.map((r, i) => confidenceOf(r, distance![i], gaussian, reach));
-      return known.of({ labels, ...numbers, confidence, distance: distance!, map, outliers: flags });
+      const own = { ...numbers, confidence, distance: distance!, log_density };
+      return known.of({ labels, ...own, map, outliers: flags });
     },
   };
 }

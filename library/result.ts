@@ -3,12 +3,13 @@ import { join, resolve } from 'node:path';
 import { statusOf } from '../base/files.ts';
 import { UserError } from '../base/user-error.ts';
 import { createNpy, readNpy } from '../data/npy.ts';
-import { MAP, PARTS_INDEX, type StemOf, stemOf } from '../data/row-parts.ts';
+import { LOG_DENSITIES, MAP, PARTS_INDEX, type StemOf, stemOf } from '../data/row-parts.ts';
 import type { EvidenceForK } from '../model/gaussian/evidence-for-k.ts';
 import { ROW_COLUMNS, ROW_NUMBERS, type RowNumber } from '../model/row-columns.ts';
 import { readRowColumn } from '../run/row-files.ts';
 import {
   type FileHashes,
+  readRunDensities,
   readRunLabels,
   readRunMap,
   readRunResponsibilities,
@@ -44,6 +45,11 @@ export interface RunResult {
   readonly confidences: Float32Array;
   /** The Mahalanobis distance of each row from the centre of its cluster, N. Read from `distances.npy` on first access. */
   readonly distances: Float32Array;
+  /**
+   * The log density of each row under the mixture, N; null with the graph likelihood, and of a run of an earlier version. Read from `log-densities.npy` on
+   * first access.
+   */
+  readonly logDensities: Float32Array | null;
   /** Where each row is on the map, N×2, row-major; null of a run of an earlier version. Read from `map.npy` on first access. */
   readonly map: Float32Array | null;
   /** What each cluster is, by its number. Read from `clusters.json` on first access. */
@@ -149,6 +155,10 @@ export function resultOf(
       return readRunResponsibilities(responsibilities, rows, k);
     },
     ...rowNumbers(rowColumn),
+    logDensities() {
+      own().assertIntact(LOG_DENSITIES);
+      return readRunDensities(path, rows);
+    },
     map() {
       own().assertIntact(MAP);
       return readRunMap(path, rows);

@@ -29,6 +29,8 @@ export const ROW_COLUMNS = {
   },
   /** From the centre of the row's cluster. */
   distance: { file: 'distances.npy', dtype: '<f4', width: 1, values: 'not negative', isOptional: false },
+  /** Of the row under the whole mixture; runs by the graph likelihood and of earlier versions have none. */
+  log_density: { file: 'log-densities.npy', dtype: '<f4', width: 1, values: 'finite', isOptional: true },
   /** Where it is on the map; runs of earlier versions have none. */
   map: { file: 'map.npy', dtype: '<f4', width: 2, values: 'finite', isOptional: true },
   /** 1 for rows that `--outliers` has set apart. */
@@ -40,7 +42,9 @@ export type RowColumnName = keyof typeof ROW_COLUMNS;
 type NameOf<Kind> = {
   [Name in RowColumnName]: (typeof ROW_COLUMNS)[Name] extends Kind ? Name : never;
 }[RowColumnName];
-type OptionalName = NameOf<{ isOptional: true }>;
+/** Which of the optional columns a run has. */
+export type OptionalColumns = Record<NameOf<{ isOptional: true }>, boolean>;
+export const NONE_OPTIONAL: OptionalColumns = { log_density: false, map: false, outliers: false };
 const ALL = Object.entries(ROW_COLUMNS) as [RowColumnName, RowColumn][];
 const namesWhere = <Name extends RowColumnName>(is: (column: RowColumn) => boolean): readonly Name[] =>
   ALL.map(([name]) => name).filter((name): name is Name => is(ROW_COLUMNS[name]));
@@ -66,8 +70,8 @@ export function softNumbers(clusters: ArrayLike<number>, r: Float32Array) {
 }
 
 /** The columns of a run that has these optional ones. */
-export const rowColumns = (has: Record<OptionalName, boolean>): [RowColumnName, RowColumn][] =>
-  ALL.filter(([name, { isOptional }]) => !isOptional || has[name as OptionalName]);
+export const rowColumns = (has: OptionalColumns): [RowColumnName, RowColumn][] =>
+  ALL.filter(([name, { isOptional }]) => !isOptional || has[name as keyof OptionalColumns]);
 
 /** The shape of a column of so many rows. */
 export const columnShape = ({ width }: Pick<RowColumn, 'width'>, rows: number): number[] =>

@@ -2,14 +2,15 @@ import { UserError } from '../base/user-error.ts';
 import { type OnnxGraph, onnxGraph, type Value } from '../data/onnx.ts';
 import type { OutlierBounds } from '../data/outlier-bounds.ts';
 import type { ColumnMap, Transform } from '../data/transform.ts';
-import { type Centres, QUANTILE_STEPS, reachOf } from '../model/description/distances.ts';
+import type { RowDensities } from '../model/description/densities.ts';
+import { type Centres, MAX_FLOAT32, QUANTILE_STEPS, reachOf } from '../model/description/distances.ts';
 import type { Groups } from '../model/gaussian/components.ts';
 import { centreWidth } from '../model/statistics.ts';
 import { columnsOf, largestOf, type TrainedModel } from '../run/trained-model.ts';
 
 /**
  * What labels rows as an ONNX model: from the rows of the data, float32 [rows, columns], to `label` (int64), `probabilities` [rows, K],
- * and of each row `confidence`, `distance` and `outlier_score`, as in labels.csv; -1 and NaN for a row that cannot be labelled. The steps are those of `worker/rows.ts`.
+ * and of each row `confidence`, `distance`, `outlier_score` and `log_density`, as in labels.csv; -1 and NaN for a row that cannot be labelled. The steps are those of `worker/rows.ts`.
  */
 
 const ROWS = 'rows';
@@ -21,7 +22,7 @@ const ROWS = 'rows';
  */
 export function onnxModel(
   trained: TrainedModel,
-  measured: { centres: Centres; quantiles: Float32Array } | null,
+  measured: TrainedModel['measured'],
   { run, version }: { run: string; version: string },
 ): Uint8Array {
   const { transform, encoder, classifier, byMixture, groups, k, logged, names, ids, isGaussian, table } =
@@ -89,6 +90,10 @@ export function onnxModel(
     g.output(known(distance), 'distance', 'float32', [ROWS]);
     const all = isOutlier ? g.op('Where', [isOutlier, g.float(1), score]) : score;
     g.output(known(all), 'outlier_score', 'float32', [ROWS]);
+    if (measured.densities) {
+      const density = rowDensities(g, x, outputs, measured.densities);
+      g.output(known(density), 'log_density', 'float32', [ROWS]);
+    }
   } else g.output(known(responsibility), 'confidence', 'float32', [ROWS]);
   return g.encode({
     version,
@@ -208,6 +213,33 @@ function distances(g: OnnxGraph, x: Value, label: Value, { k, d, covariance, val
   const root = g.op('Gather', [g.floats(roots, [k, d, d]), label]);
   const u = g.op('MatMul', [root, g.op('Unsqueeze', [away, g.integers([2])])]);
   return g.op('ReduceL2', [u], { axes: [1, 2], keepdims: 0 });
+}
+
+/** Of rows x, or by the outputs of the mixture: `logDensities`. */
+function rowDensities(g: OnnxGraph, x: Value, outputs: Value, by: RowDensities): Value {
+  const isOffset = 'offset' in by;
+  const own = isOffset ? outputs : logDensities(g, x, whitenedLayers(by));
+  const density = g.op('ReduceLogSumExp', [own], { axes: [1], keepdims: 0 });
+  const sum = isOffset ? g.op('Add', [density, g.float(by.offset)]) : density;
+  return g.op('Max', [sum, g.float(-MAX_FLOAT32)]);
+}
+
+/** Weights, bias and constant of u = x·weights + bias, with u = R(x − μ). */
+function whitenedLayers({ constants, centres }: Exclude<RowDensities, { offset: number }>): Layers {
+  const { k, d, covariance, values } = centres;
+  const weights = new Float32Array(d * k * d);
+  const bias = new Float32Array(k * d);
+  for (let c = 0, p = 0; c < k; c++) {
+    const mean = p;
+    p += d;
+    for (let i = 0; i < d; i++)
+      for (let j = covariance === 'full' ? 0 : i; j <= i; j++, p++) {
+        weights[j * k * d + c * d + i] = values[p];
+        bias[c * d + i] -= values[p] * values[mean + j];
+      }
+  }
+  const part = (own: Float32Array, ...shape: number[]) => ({ values: own, shape });
+  return [part(weights, d, k * d), part(bias, k * d), part(Float32Array.from(constants), k)];
 }
 
 /** The share of a cluster's rows that are nearer to its centre: `outlierScore`. */

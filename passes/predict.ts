@@ -11,7 +11,7 @@ import { FORWARD_ROWS } from '../proto/task-limits.ts';
 import { openForModel } from '../run/rows-for-model.ts';
 import { columnWatch, largestOf, readTrainedModel, type TrainedModel } from '../run/trained-model.ts';
 import { assertAddressSpaceFor, loadBackend } from '../worker/compute/backends/load.ts';
-import { clusterOutputs, loadMap } from '../worker/compute/mlp.ts';
+import { clusterOutputs, loadMap, logDensities } from '../worker/compute/mlp.ts';
 import { encodeRows, transformRows } from '../worker/rows.ts';
 
 /** The model of a finished run applied to rows: on a backend in this process, piece by piece. It reads the run directory, and knows neither trainer nor coordinator. */
@@ -74,6 +74,7 @@ export async function loadLabeller(
   const upload = (parts: typeof classifier) =>
     parts.map(({ values, shape }) => backend.upload(values, shape));
   const measured = details ? trained.measured : null;
+  const densities = measured?.densities;
   const layers = upload(classifier);
   const map = hasMap && trained.mapNet ? loadMap(backend, trained.mapNet) : null;
   const encoding = encoder && upload(encoder.layers);
@@ -82,12 +83,13 @@ export async function loadLabeller(
     k,
     /** Of the distances of the run's rows, by cluster; null without `details`, or if an earlier version trained it. */
     quantiles: measured?.quantiles ?? null,
-    hasMap: map !== null,
+    /** The optional columns that there are. */
+    has: { log_density: Boolean(densities), map: map !== null },
     /** A row has the same bits beside whatever other rows; else they may depend on how many are labelled at once. */
     isRowwise: backendOfIdentity(backend.identity) === 'wasm',
     /**
      * Labels of raw rows, by the numbers of clusters, and which rows are outliers, 1 or 0, if the run has some. With `soft` also responsibilities, K a
-     * row; with `details` these, and distances from the centres of the rows' clusters, unless an earlier version trained the run. `placed`: also where
+     * row; with `details` these, distances from the centres of the rows' clusters, and log densities, unless an earlier version trained the run. `placed`: also where
      * rows are on the map.
      */
     async label(raw: Float32Array, soft: boolean, placed = true) {
@@ -104,10 +106,14 @@ export async function loadLabeller(
       for (const [i, label] of own && !found ? labels.entries() : [])
         if (Number.isNaN(own![i * k]))
           own!.fill(0, i * k, (i + 1) * k).fill(1, i * k + label, i * k + label + 1);
+      const components = found?.components ?? best;
+      const distance = measured && distancesFrom(measured.centres, rows, components);
+      const log_density = densities
+        ? await logDensities(backend, densities, outputs.at(-1)!, rows, components)
+        : null;
       const places = map && placed ? await map.place(scaled) : null;
       backend.free(scaled, ...outputs, ...(r ? [r] : []));
-      const distance = measured && distancesFrom(measured.centres, rows, found?.components ?? best);
-      return { labels, responsibilities, outliers, distance, map: places };
+      return { labels, responsibilities, outliers, distance, log_density, map: places };
     },
     close() {
       map?.free();
@@ -142,7 +148,7 @@ export async function openPredictor(input: PredictInput) {
   const source = await openForModel(trained, run, data, { skipBad, log, warn, status, signal });
   try {
     const largest = largestOf(trained);
-    const { k, quantiles, hasMap, label, close } = await loadLabeller(trained, {
+    const { k, quantiles, has, label, close } = await loadLabeller(trained, {
       ...{ details, map, units, log },
     });
     const pieces = (source.rows ? ranges(source.rows, FORWARD_ROWS) : []).map(({ from, to }) => ({
@@ -164,7 +170,7 @@ export async function openPredictor(input: PredictInput) {
       /** The dimensions of Gaussian clusters, whose distances say how sure labels are; null with the graph likelihood. */
       gaussian: trained.isGaussian ? transform.dim : null,
       quantiles,
-      hasMap,
+      has,
       k,
       /** The labels of clusters, by their numbers; null: these. */
       ids: trained.ids,

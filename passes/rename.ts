@@ -2,12 +2,11 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { dpmeshVersion } from '../base/package.ts';
 import { UserError } from '../base/user-error.ts';
-import { MAP, OUTLIERS } from '../data/row-parts.ts';
 import type { Name } from '../model/description/names.ts';
 import { identityOf } from '../run/base-run.ts';
 import { LABELS_CSV, LABELS_PARQUET, writeLabelTables } from '../run/descriptions.ts';
 import { rowNames } from '../run/label-file.ts';
-import { assertRows, readSavedQuantiles } from '../run/row-files.ts';
+import { assertRows, optionalColumnsOf, readSavedQuantiles } from '../run/row-files.ts';
 import { type RunDirectory, reopenRunDirectory } from '../run/run-directory.ts';
 import { readFinishedRun } from '../run/run-file.ts';
 import { type FileHashes, readRunJson } from '../run/run-files.ts';
@@ -81,8 +80,7 @@ export async function rewriteNames<T>(
     if (quantiles)
       await writeLabelTables(out, titles, config, {
         ...{ quantiles, rows: data.rows, ids, called: clusterNames(saved) },
-        hasOutliers: existsSync(join(run, OUTLIERS)),
-        hasMap: existsSync(join(run, MAP)),
+        has: optionalColumnsOf(run),
       }).finally(() => titles?.close());
     write({ ...Object.fromEntries(others), ...out.hashes() });
     return result;

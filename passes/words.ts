@@ -51,7 +51,7 @@ export async function wordsOf(
       {
         layout,
         texts: rowTexts(texts, what),
-        labels: rowSlices(run, rows, { hasOutliers: false }),
+        labels: rowSlices(run, rows),
         sizes: clusters.map(({ size }) => size),
         exemplars: clusters.map(({ exemplars }) => exemplars),
         joins: tree?.joins ?? [],

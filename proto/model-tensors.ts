@@ -1,4 +1,6 @@
 import { concat } from '../model/arrays.ts';
+import type { RowDensities } from '../model/description/densities.ts';
+import type { Centres } from '../model/description/distances.ts';
 import type { MapNet } from '../model/graph/map-net.ts';
 import { type Net, netWidths } from '../model/nets/net.ts';
 import { arraysOf, STEP_NAMES, type Steps, stepsAmong } from '../model/transform-steps.ts';
@@ -76,6 +78,24 @@ export function netStates(net: Net): { weights: Tensors; moments: Tensors } {
     moments: { first: flat(net.first), second: flat(net.second) },
   };
 }
+
+/** What log densities are computed by, as a state. */
+export const rowDensityTensors = (by: RowDensities): Tensors =>
+  'offset' in by
+    ? { offset: nd(Float64Array.of(by.offset)) }
+    : {
+        constants: nd(by.constants),
+        rows: nd(by.centres.values, by.constants.length, by.centres.values.length / by.constants.length),
+      };
+
+/** `centres`: of the same shape. */
+export const densitiesFrom = (tensors: Tensors, centres: Centres): RowDensities =>
+  'offset' in tensors
+    ? { offset: take(tensors, 'offset', 'float64', 1)[0] }
+    : {
+        constants: take(tensors, 'constants', 'float64'),
+        centres: { ...centres, values: take(tensors, 'rows', 'float32') },
+      };
 
 /** The net of the map as a state. */
 export function mapTensors({ dim, axes, shift, units, places }: MapNet): Tensors {

@@ -1,6 +1,7 @@
 import { type NamedRows, namesOfRows, repeatCounter } from '../data/texts/texts.ts';
 import type { Name } from '../model/description/names.ts';
 import type { Order } from '../model/order.ts';
+import type { OptionalColumns } from '../model/row-columns.ts';
 import type { Contingency } from '../model/scores.ts';
 import type { RunConfig } from './config.ts';
 import { csvTable, type LabelTableWriter, labelColumns, nameOfRows, parquetTable } from './label-table.ts';
@@ -18,10 +19,8 @@ interface LabelTablesInput {
   rows: number;
   /** Of clusters; their numbers by default. */
   ids?: readonly number[];
-  /** Is there an outliers.npy? */
-  hasOutliers: boolean;
-  /** Is there a map.npy? Runs of earlier versions have none. */
-  hasMap: boolean;
+  /** The optional columns that there are. */
+  has: OptionalColumns;
   /** What clusters are called, by their numbers. */
   called: readonly (Name | null)[];
 }
@@ -42,10 +41,10 @@ export async function writeLabelTables(
   out: Pick<RunDirectory, 'path' | 'stream'>,
   titles: RowTitles | null,
   { outliers, labelsParquet }: Pick<RunConfig, 'outliers' | 'labelsParquet'>,
-  { quantiles, rows, ids, hasOutliers, hasMap, called }: LabelTablesInput,
+  { quantiles, rows, ids, has, called }: LabelTablesInput,
   each: (row: number, name: string) => void = () => {},
 ): Promise<void> {
-  const columns = labelColumns(quantiles, outliers, ids, called, hasMap);
+  const columns = labelColumns(quantiles, outliers, ids, called, has);
   const files: StreamedFile[] = [];
   const stream = (name: string) => {
     const file = out.stream(name);
@@ -57,7 +56,7 @@ export async function writeLabelTables(
     const tables: LabelTableWriter[] = [csvTable(stream(LABELS_CSV), first, columns.names)];
     if (labelsParquet)
       tables.push(await parquetTable(stream(LABELS_PARQUET), first, columns.names, titles !== null));
-    for await (const { start, ...slice } of rowSlices(out.path, rows, { hasOutliers, hasMap, ids })) {
+    for await (const { start, ...slice } of rowSlices(out.path, rows, { has, ids })) {
       const names = titles && (await titles.next(slice.labels.length));
       for (const [i, name] of names?.entries() ?? []) each(start + i, name);
       const part = { start, ids: names, columns: columns.of(slice) };

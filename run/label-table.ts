@@ -1,7 +1,7 @@
 import type { ByteWriter } from 'hyparquet-writer';
 import { outlierScore } from '../model/description/distances.ts';
 import type { Name } from '../model/description/names.ts';
-import { ROW_NUMBERS } from '../model/row-columns.ts';
+import { NONE_OPTIONAL, type OptionalColumns, ROW_NUMBERS } from '../model/row-columns.ts';
 import type { RowSlice } from './row-files.ts';
 
 /** Tables of labels as CSV and Parquet, written slice by slice. */
@@ -14,7 +14,15 @@ export type LabelFormat = (typeof LABEL_FORMATS)[number];
 
 /** The columns besides the first, which is the number of the row or what names it. Those that are not known are left out. */
 const NUMBER_COLUMNS = [
-  ...(['cluster', ...ROW_NUMBERS, 'outlier_score', 'cluster_or_outlier', 'map_x', 'map_y'] as const),
+  ...([
+    'cluster',
+    ...ROW_NUMBERS,
+    'outlier_score',
+    'log_density',
+    'cluster_or_outlier',
+    'map_x',
+    'map_y',
+  ] as const),
 ];
 /** What clusters are called. Not `name`, by which many tables name their rows. */
 const NAMES = 'cluster_name';
@@ -249,14 +257,14 @@ export async function parquetFile(sink: ByteSink, columns: readonly ParquetColum
 
 /**
  * The columns of the tables, and those of some rows; `quantiles`: of distances, by cluster; `ids`: of clusters, their numbers by default;
- * `called`: what they are called. A column that only repeated the numbers is left out.
+ * `called`: what they are called; `has`: which optional ones there are. A column that only repeated the numbers is left out.
  */
 export function labelColumns(
   quantiles: Float32Array,
   outliers: number | null,
   ids: readonly number[] | null = null,
   called: readonly (Name | null)[] = [],
-  hasMap = false,
+  has: Pick<OptionalColumns, 'log_density' | 'map'> = NONE_OPTIONAL,
 ) {
   const isNamed = called.some((one) => one && one.namedBy !== 'number');
   const names: LabelColumn[] = [
@@ -265,11 +273,12 @@ export function labelColumns(
     ...ROW_NUMBERS,
     'outlier_score',
   ];
+  if (has.log_density) names.push('log_density');
   if (outliers !== null) names.push('cluster_or_outlier');
-  if (hasMap) names.push(...MAP_COLUMNS);
+  if (has.map) names.push(...MAP_COLUMNS);
   return {
     names,
-    of({ labels, map, outliers: flags, ...numbers }: Omit<RowSlice, 'start'>) {
+    of({ labels, log_density, map, outliers: flags, ...numbers }: Omit<RowSlice, 'start'>) {
       // Rows that were set apart are far from all clusters.
       const score = Float64Array.from(labels, (label, i) =>
         flags?.[i] ? 1 : rounded(outlierScore(quantiles, label, numbers.distance[i])),
@@ -277,6 +286,7 @@ export function labelColumns(
       const shown = ids ? labels.map((label) => ids[label]) : labels;
       return {
         ...{ cluster: shown, ...numbers, outlier_score: score },
+        ...(log_density && { log_density }),
         ...(isNamed && { cluster_name: Array.from(labels, (label) => called[label]?.name ?? '') }),
         ...(outliers !== null && {
           cluster_or_outlier: shown.map((label, i) => (score[i] > outliers ? -1 : label)),

@@ -1,4 +1,4 @@
-import { closeSync } from 'node:fs';
+import { closeSync, existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { readFully, readWhole } from '../base/files.ts';
 import { MOST_LIST_BYTES } from '../base/limits.ts';
@@ -6,10 +6,18 @@ import { yieldToEventLoop } from '../base/slices.ts';
 import { decode } from '../data/arrays/dtype.ts';
 import { type ArrayFile, openNpy } from '../data/npy.ts';
 import { LABELS } from '../data/row-parts.ts';
+import type { RowDensities } from '../model/description/densities.ts';
 import { type Centres, QUANTILE_STEPS } from '../model/description/distances.ts';
 import { type Groups, groupsFrom } from '../model/gaussian/components.ts';
 import type { MapNet } from '../model/graph/map-net.ts';
-import { ROW_COLUMNS, type RowColumn, type RowValues, rowColumns } from '../model/row-columns.ts';
+import {
+  NONE_OPTIONAL,
+  type OptionalColumns,
+  ROW_COLUMNS,
+  type RowColumn,
+  type RowValues,
+  rowColumns,
+} from '../model/row-columns.ts';
 import { centreWidth } from '../model/statistics.ts';
 import { numberOfLabel, openRows, type RunFiles, readRows } from './run-files.ts';
 
@@ -28,10 +36,10 @@ export interface RowSlice extends RowValues {
 export async function* rowSlices(
   run: string,
   rows: number,
-  { hasOutliers, hasMap = false, ids }: { hasOutliers: boolean; hasMap?: boolean; ids?: readonly number[] },
+  { has = NONE_OPTIONAL, ids }: { has?: OptionalColumns; ids?: readonly number[] } = {},
 ): AsyncGenerator<RowSlice> {
   const numberOf = numberOfLabel(ids);
-  const columns = rowColumns({ map: hasMap, outliers: hasOutliers });
+  const columns = rowColumns(has);
   const opened: [string, RowColumn, ArrayFile][] = [];
   try {
     for (const [name, column] of columns)
@@ -43,13 +51,25 @@ export async function* rowSlices(
         const read = readAt(file, width * start, width * count);
         return [name, name === 'labels' ? Int32Array.from(read, numberOf) : ARRAYS[dtype].from(read)];
       });
-      const slice: RowValues = { map: null, outliers: null, ...Object.fromEntries(values) };
+      const slice: RowValues = {
+        log_density: null,
+        map: null,
+        outliers: null,
+        ...Object.fromEntries(values),
+      };
       yield { start, ...slice };
     }
   } finally {
     for (const [, , { fd }] of opened) closeSync(fd);
   }
 }
+
+/** Which optional columns a run has in whole files. */
+export const optionalColumnsOf = (run: string): OptionalColumns => ({
+  log_density: existsSync(join(run, ROW_COLUMNS.log_density.file)),
+  map: existsSync(join(run, ROW_COLUMNS.map.file)),
+  outliers: existsSync(join(run, ROW_COLUMNS.outliers.file)),
+});
 
 /** Rows that are read at once where only some are wanted: a few of them take no longer than one. */
 const SPAN_ROWS = 1 << 12;
@@ -137,6 +157,37 @@ export function readSavedGroups(files: RunFiles, k: number): Groups | null {
   const groups = Int32Array.from(files.array(COMPONENTS, fits, `shape (${k})`, '<i4').data);
   if (groupsFrom(groups)?.every((cluster, component) => cluster === groups[component])) return groups;
   throw files.damaged(COMPONENTS, 'its clusters are not numbered in the order of their components');
+}
+
+/** What log densities are computed by, float64: the offset of the mixture's outputs, [1,1], or of each cluster its constant and Gaussian, [K,1+W]. */
+export const DENSITIES = 'model/densities.npy';
+
+export function savedDensities(by: RowDensities): { shape: [number, number]; values: Float64Array } {
+  if ('offset' in by) return { shape: [1, 1], values: Float64Array.of(by.offset) };
+  const { k, values } = by.centres;
+  const width = values.length / k;
+  const rows = Array.from({ length: k }, (_, c) => [
+    by.constants[c],
+    ...values.subarray(c * width, (c + 1) * width),
+  ]);
+  return { shape: [k, 1 + width], values: Float64Array.from(rows.flat()) };
+}
+
+/** Null for runs by the graph likelihood and of earlier versions. UserError if they are damaged. `centres`: those of the run. */
+export function readSavedDensities(
+  files: RunFiles,
+  centres: Centres,
+  byMixture: boolean,
+): RowDensities | null {
+  if (!files.has(DENSITIES)) return null;
+  const { k } = centres;
+  const width = byMixture ? 1 : 1 + centres.values.length / k;
+  const { data } = finiteArray(files, DENSITIES, [byMixture ? 1 : k, width]);
+  if (byMixture) return { offset: data[0] };
+  return {
+    constants: data.filter((_, at) => at % width === 0),
+    centres: { ...centres, values: Float32Array.from(data.filter((_, at) => at % width > 0)) },
+  };
 }
 
 /** What places rows on the map, float64, whose values are float32: the axes with the shift below them [D+1,P], and the units with their places [M,P+2]. */

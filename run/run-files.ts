@@ -10,6 +10,7 @@ import { decode, type NumericArray, parseDtype } from '../data/arrays/dtype.ts';
 import { type ArrayFile, byteCount, openNpy, readNpy, tuple } from '../data/npy.ts';
 import {
   LABELS,
+  LOG_DENSITIES,
   MAP,
   PARTS,
   PARTS_INDEX,
@@ -17,6 +18,7 @@ import {
   partName,
   partsIndex,
   rowShape,
+  type StemOf,
   stemOf,
 } from '../data/row-parts.ts';
 
@@ -277,12 +279,21 @@ export function readRunResponsibilities(path: string, rows: number, k: number): 
   return readNpy(path, { within: dirname(path) }).data as Float32Array;
 }
 
+const readOptional =
+  (file: typeof LOG_DENSITIES | typeof MAP) =>
+  (run: string, rows: number): Float32Array | null => {
+    const stem = stemOf(file) as StemOf<{ file: typeof file }>;
+    const isThere =
+      existsSync(join(run, file)) ||
+      (existsSync(join(run, PARTS_INDEX)) && readPartsIndex(run, rows).parts[0]?.[stem]);
+    return isThere ? (readRows(run, file, '<f4', rows) as Float32Array) : null;
+  };
+
 /** Where rows are on the map, two numbers each; null where a run of an earlier version has no map. UserError unless it has all of these rows. */
-export const readRunMap = (run: string, rows: number): Float32Array | null =>
-  existsSync(join(run, MAP)) ||
-  (existsSync(join(run, PARTS_INDEX)) && readPartsIndex(run, rows).parts[0]?.map)
-    ? (readRows(run, MAP, '<f4', rows) as Float32Array)
-    : null;
+export const readRunMap = readOptional(MAP);
+
+/** The log densities of rows; null by the graph likelihood, and of a run of an earlier version. UserError as of `readRunMap`. */
+export const readRunDensities = readOptional(LOG_DENSITIES);
 
 /** All labels of a run. UserError unless there is one for each of these rows. */
 export const readRunLabels = (run: string, rows: number): Int32Array =>

@@ -19,7 +19,13 @@ import {
   stepProblem,
 } from '../model/transform-steps.ts';
 import { assertReadable, openFinished, problemOfLists } from './finished-run.ts';
-import { COMPONENTS, readSavedCentres, readSavedGroups, readSavedMap } from './row-files.ts';
+import {
+  COMPONENTS,
+  readSavedCentres,
+  readSavedDensities,
+  readSavedGroups,
+  readSavedMap,
+} from './row-files.ts';
 import { checked, type RunFiles, readRunJson } from './run-files.ts';
 
 /** The model of a finished run as read from `model/`: transform, classifier, centres. Labels are computed elsewhere, and how it was trained it does not know. */
@@ -65,8 +71,8 @@ export interface TrainedModel {
   outliers: number | null;
   /** Are its clusters Gaussians, not communities of a graph? */
   isGaussian: boolean;
-  /** What distances are measured by; null if an earlier version trained it, or without `details`. */
-  measured: ReturnType<typeof readSavedCentres>;
+  /** What distances are measured and log densities computed by; null if an earlier version trained it, or without `details`. */
+  measured: ReturnType<typeof measuresOf>;
   /** What places rows on the map; null if an earlier version trained it, or without `map`. */
   mapNet: ReturnType<typeof readSavedMap>;
   /** The other result files of the run. */
@@ -225,7 +231,7 @@ function modelOf(
   const groups = readSavedGroups(files, components);
   const k = clusterCount(components, groups);
   if (result!.k > k) throw files.damaged('run.json', `it is of ${result!.k} clusters, its model of ${k}`);
-  const measured = details ? readSavedCentres(files, components, k, dim) : null;
+  const measured = details ? measuresOf(files, { components, k, dim }, byMixture) : null;
   const mapNet = map ? readSavedMap(files, dim) : null;
   const { imageSize, outliers, drop, ...table } = config;
   const { fill = null, categories = null, aside = [] } = data.table ?? {};
@@ -259,6 +265,16 @@ function modelOf(
       ...steps,
     },
   };
+}
+
+/** `densities`: null for a graph, or if an earlier version trained it. */
+function measuresOf(
+  files: RunFiles,
+  { components, k, dim }: { components: number; k: number; dim: number },
+  byMixture: boolean,
+) {
+  const saved = readSavedCentres(files, components, k, dim);
+  return saved && { ...saved, densities: readSavedDensities(files, saved.centres, byMixture) };
 }
 
 const columnMap = ({ factor, shift }: { factor: number[]; shift: number[] }): ColumnMap => ({

@@ -23,15 +23,18 @@ export async function loadModel(
   const trained = readTrainedModel(run, { details: true, map: true });
   const { ids, isGaussian, logged, names, transform } = trained;
   const labeller = await loadLabeller(trained, { details: true, map: true, log });
-  const { k, quantiles, hasMap } = labeller;
+  const { k, quantiles, has } = labeller;
   const largest = largestOf(trained);
   const gaussian = isGaussian ? transform.dim : null;
-  const described = predictedColumns({ quantiles, outliers: null, gaussian, ids, hasMap });
+  const described = predictedColumns({ quantiles, outliers: null, gaussian, ids, has });
   const columns = columnsOf(trained);
   const signature: Signature = {
     ...{ columns, k },
     outputs: (Object.keys(OUTPUTS) as OutputName[]).filter(
-      (name) => (quantiles || !['distance', 'outlier_score'].includes(name)) && (hasMap || !isOfMap(name)),
+      (name) =>
+        (quantiles || !['distance', 'outlier_score'].includes(name)) &&
+        (has.log_density || name !== 'log_density') &&
+        (has.map || !isOfMap(name)),
     ),
   };
   const batches = createBatches(columns, {

@@ -30,7 +30,7 @@ export const OUTPUTS = {
   ...(Object.fromEntries(
     ROW_NUMBERS.filter((name) => name !== 'confidence').map((name) => [name, FLOAT]),
   ) as Record<Exclude<RowNumber, 'confidence'>, typeof FLOAT>),
-  ...{ probabilities: FLOAT, map_x: FLOAT, map_y: FLOAT },
+  ...{ log_density: FLOAT, probabilities: FLOAT, map_x: FLOAT, map_y: FLOAT },
 };
 /** Those that take time or room, and are given only where they are asked for. */
 const ONLY_ASKED: readonly OutputName[] = ['probabilities', ...MAP_COLUMNS];

@@ -217,6 +217,13 @@ export const STATES = {
   groups: plain({ of: int32(['K'], index('G')) }),
   'cluster-centres': plain({ rows: float32(['K', 'centre']) }),
   'far-bounds': plain({ rows: float32(['K', 'centre']) }),
+  /** What log densities are computed by: an offset of the mixture's outputs, or Gaussians. */
+  densities: {
+    tensors: (given): TensorSpecs =>
+      'offset' in given
+        ? { offset: float64([1]) }
+        : { constants: float64(['K']), rows: float32(['K', 'centre']) },
+  },
   /** The net that places rows on the map: of `units`, none where the coordinates along the axes are the places. */
   map: {
     tensors: () => ({

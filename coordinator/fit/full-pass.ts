@@ -52,6 +52,8 @@ export interface LabellingOptions {
   byMixture?: boolean;
   /** The cluster of each component, as the workers have it; absent: each is one. */
   groups?: Groups;
+  /** Log densities too. */
+  density?: boolean;
   /** Rows are placed on the workers' map too. */
   map?: boolean;
   /** Clusters keep their numbers, and are written as these ids; else they are numbered by size. */
@@ -77,7 +79,8 @@ export async function labelAllRows(
 ): Promise<FullPassResult | null> {
   const { transform, likelihood, dispatcher } = run;
   const { soft, covariance } = run.config;
-  const { truth, below = 1, byMixture = false, groups, map = false, ids, far = 0, review } = options;
+  const { truth, below = 1, byMixture = false, groups, density = false, map = false } = options;
+  const { ids, far = 0, review } = options;
   const k = clusterCount(components, groups);
   const task: TaskOf<'full-pass'> = {
     task: 'full-pass',
@@ -87,6 +90,7 @@ export async function labelAllRows(
     far,
     byMixture,
     ...(groups && { clusters: k }),
+    ...(density && { density }),
     ...(map && { map }),
   };
   const isGaussian = likelihood.name === 'gaussian';
@@ -112,7 +116,8 @@ export async function labelAllRows(
   const collector = resultCollector(layout, { units: units.length, k, components, far, below });
   const outliers = transform?.fences != null;
   const d = isGaussian ? transform.dim : null;
-  const writer = rowWriter(parts ? NO_FILES : out, layout, k, { soft, map, outliers, d }, (labels, start) => {
+  const has = { log_density: density, map, outliers };
+  const writer = rowWriter(parts ? NO_FILES : out, layout, k, { soft, has, d }, (labels, start) => {
     for (const label of labels) counts[label]++;
     counter?.add(labels, truth!.subarray(start, start + labels.length));
   });
@@ -123,7 +128,7 @@ export async function labelAllRows(
   /** The results of a unit with what workers have written of its rows. */
   function whole(unit: WorkUnit, results: Tensors): Tensors {
     if (!parts) return results;
-    const rows = parts.read(...rowsOf(unit), take(results, 'hashes', 'uint8'));
+    const rows = parts.read(...rowsOf(unit), has, take(results, 'hashes', 'uint8'));
     assertRows(rows, k);
     return { ...results, ...rows };
   }

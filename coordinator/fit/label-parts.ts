@@ -11,7 +11,7 @@ import { createNpy } from '../../data/npy.ts';
 import { PARTS, PARTS_INDEX, type PartsIndex, partName, rowsIn, SEEN, stemOf } from '../../data/row-parts.ts';
 import { elementCount } from '../../model/arrays.ts';
 import { isUnchanged, renumberLabels } from '../../model/order.ts';
-import { columnShape, rowColumns } from '../../model/row-columns.ts';
+import { columnShape, type OptionalColumns, rowColumns } from '../../model/row-columns.ts';
 import { decode, encode } from '../../proto/codec.ts';
 import { MAX_MESSAGE } from '../../proto/task-limits.ts';
 import { nd, type Tensors } from '../../proto/tensors.ts';
@@ -28,15 +28,12 @@ export interface LabelParts {
   /** The results of these rows that were saved; null if there are none. */
   saved(from: number, to: number): Tensors | null;
   /** The columns of these rows, of whose files `hashes` has the SHA-256. UserError if a file is not that. */
-  read(from: number, to: number, hashes: Uint8Array): Tensors;
+  read(from: number, to: number, has: OptionalColumns, hashes: Uint8Array): Tensors;
   /** Saves the other results of these rows. `failed` gets the error if that is not possible. */
   save(from: number, to: number, results: Tensors, failed: (error: Error) => void): void;
   /** Gives the files their places and clusters their `numbers`, and writes the index. May be repeated. */
   finish(numbers: readonly number[]): Promise<void>;
 }
-
-/** Columns of rows without that of outliers. */
-const MOST_WITHOUT_OUTLIERS = rowColumns({ map: true, outliers: false }).length;
 
 /** Lets workers see the folder that they write to. UserError if one does not. */
 export async function showFolder({
@@ -85,14 +82,10 @@ export function labelParts(out: RunDirectory, key: string): LabelParts {
         return null;
       }
     },
-    read(from, to, hashes) {
+    read(from, to, has, hashes) {
       const files: Record<string, { file: string; sha256: string }> = {};
       const tensors: Tensors = {};
-      const columns = rowColumns({
-        map: true,
-        outliers: hashes.length / SHA256_BYTES > MOST_WITHOUT_OUTLIERS,
-      });
-      for (const [i, [tensor, column]] of columns.entries()) {
+      for (const [i, [tensor, column]] of rowColumns(has).entries()) {
         const file = partName(column.file, from, to);
         const bytes = readWhole(placeOf(file), MAX_MESSAGE, { within: out.path });
         const hash = createHash('sha256').update(bytes).digest();

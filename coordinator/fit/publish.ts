@@ -1,6 +1,8 @@
 import { UserError } from '../../base/user-error.ts';
 import { isPca } from '../../data/transform-choice.ts';
+import type { RowDensities } from '../../model/description/densities.ts';
 import type { Centres } from '../../model/description/distances.ts';
+import { densitiesOf } from '../../model/gaussian/densities.ts';
 import { type Densities, eStepOf } from '../../model/gaussian/estep.ts';
 import type { MapNet } from '../../model/graph/map-net.ts';
 import { HASH_BYTES } from '../../model/layout.ts';
@@ -9,7 +11,7 @@ import type { Mixture } from '../../model/mixture.ts';
 import type { Net } from '../../model/nets/net.ts';
 import { type Copies, labelsByMixture, type State } from '../../model/state.ts';
 import { WIDEST_PHI } from '../../model/statistics.ts';
-import { mapTensors, netStates, transformTensors } from '../../proto/model-tensors.ts';
+import { mapTensors, netStates, rowDensityTensors, transformTensors } from '../../proto/model-tensors.ts';
 import { nd, type Tensors } from '../../proto/tensors.ts';
 import type { RunConfig } from '../../run/config.ts';
 import { subCentres } from './halves.ts';
@@ -91,6 +93,30 @@ export function publishCentres(
 ): void {
   dispatcher.publish(name, { rows: nd(values, k, values.length / k) });
 }
+
+/** What log densities are computed by. Returns whether there are such: a graph has none. `centres`: of the same clusters. */
+export function publishDensities(
+  run: Pick<TrainingRun, 'dispatcher' | 'config' | 'transform'>,
+  state: State,
+  centres: Centres,
+): boolean {
+  const densities = densitiesOfState(run, state, centres);
+  if (densities) run.dispatcher.publish('densities', rowDensityTensors(densities));
+  return densities !== null;
+}
+
+/** Null of a graph. */
+export const densitiesOfState = (
+  { config, transform }: Pick<TrainingRun, 'config' | 'transform'>,
+  state: State,
+  centres: Centres,
+): RowDensities | null =>
+  state.graph
+    ? null
+    : densitiesOf(state.mixture, centres, {
+        scale: transform.scale,
+        byMixture: labelsByMixture(config.schedule, state),
+      });
 
 /** The net that places rows on the map. */
 export const publishMap = ({ dispatcher }: Pick<TrainingRun, 'dispatcher'>, net: MapNet): void =>

@@ -1,6 +1,7 @@
 import { concatInSlices } from '../../base/slices.ts';
 import { savedBounds } from '../../data/outlier-bounds.ts';
 import type { Atoms, ColumnMap, Transform } from '../../data/transform.ts';
+import type { RowDensities } from '../../model/description/densities.ts';
 import type { Centres } from '../../model/description/distances.ts';
 import { clusterCount, type Groups } from '../../model/gaussian/components.ts';
 import type { Densities } from '../../model/gaussian/estep.ts';
@@ -17,7 +18,15 @@ import type { RunTotals } from '../../run/checkpoint.ts';
 import type { DataMoments } from '../../run/data-moments.ts';
 import type { FullPassResult } from '../../run/descriptions.ts';
 import type { Encoder } from '../../run/encoding.ts';
-import { CENTRES, COMPONENTS, MAP_AXES, MAP_UNITS, QUANTILES } from '../../run/row-files.ts';
+import {
+  CENTRES,
+  COMPONENTS,
+  DENSITIES,
+  MAP_AXES,
+  MAP_UNITS,
+  QUANTILES,
+  savedDensities,
+} from '../../run/row-files.ts';
 import type { RunDirectory } from '../../run/run-directory.ts';
 import type { Alternation, Stability, Summary } from '../../run/summary.ts';
 import { REPLICATES } from './graph/resolution.ts';
@@ -145,6 +154,12 @@ export async function writeCentres(
 ): Promise<void> {
   await out.npy(CENTRES, '<f8', [k, values.length / k], Float64Array.from(values));
   await out.npy(QUANTILES, '<f8', [clusters, quantiles.length / clusters], Float64Array.from(quantiles));
+}
+
+/** Writes what log densities are computed by. */
+export async function writeDensities(by: RowDensities, out: RunDirectory): Promise<void> {
+  const { shape, values } = savedDensities(by);
+  await out.npy(DENSITIES, '<f8', shape, values);
 }
 
 /** Writes the net that places rows on the map. */

@@ -3,7 +3,7 @@ import { LABELS } from '../../data/row-parts.ts';
 import { confidenceOf, reachOf } from '../../model/description/distances.ts';
 import type { Block, Layout } from '../../model/layout.ts';
 import { isUnchanged, type Order, placesOf, renumberLabels, reorderColumns } from '../../model/order.ts';
-import { columnShape, type RowColumn, rowColumns } from '../../model/row-columns.ts';
+import { columnShape, type OptionalColumns, type RowColumn, rowColumns } from '../../model/row-columns.ts';
 import { type Tensors, take } from '../../proto/tensors.ts';
 
 /** Writes what there is of each row to the whole files of a run, as it comes from workers, in whatever order. */
@@ -41,7 +41,7 @@ export function rowWriter(
   out: Output,
   layout: Layout,
   k: number,
-  { soft, d, ...has }: { soft: boolean; map: boolean; outliers: boolean; d: number | null },
+  { soft, has, d }: { soft: boolean; has: OptionalColumns; d: number | null },
   each: (labels: Int32Array, start: number) => void,
 ) {
   const { rows } = layout;

@@ -11,6 +11,7 @@ import { rowTexts } from '../../data/texts/texts.ts';
 import { withTexts } from '../../data/texts/with-texts.ts';
 import { numberName } from '../../model/description/names.ts';
 import { layersOf, type TreeLayer } from '../../model/hierarchy/dendrogram.ts';
+import { NONE_OPTIONAL } from '../../model/row-columns.ts';
 import { nodeNames } from '../../page/drawing/clusters.ts';
 import type { WholeMap } from '../../page/drawing/map.ts';
 import { wholeMapOf } from '../../page/map.ts';
@@ -120,7 +121,8 @@ async function openMapped(path: string): Promise<MappedRun> {
   const clusters = readSavedClusters(files);
   const tree = readSavedTree(files) ?? { sizes: Array.from({ length: result.k }, () => 1), joins: [] };
   const layers = tree.joins.length ? layersOf(tree) : [layerOf(result.k)];
-  const slices = () => rowSlices(at, data.rows, { hasOutliers: files.has(OUTLIERS), hasMap: true, ids });
+  const slices = () =>
+    rowSlices(at, data.rows, { has: { ...NONE_OPTIONAL, map: true, outliers: files.has(OUTLIERS) }, ids });
   return { run, files, about: found.about, layers, nameOf: nameOfNodes(clusters, ids), slices };
 }
 

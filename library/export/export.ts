@@ -28,8 +28,8 @@ export interface ExportedModel {
 }
 
 /**
- * Writes the model of a finished run for other programs: one graph with all that is done to rows, whose outputs are `label` (int64, N),
- * `probabilities` (float32, N×K), `confidence`, and, unless an earlier version trained it, `distance` and `outlier_score` (float32, N).
+ * Writes the model of a finished run for other programs: one graph of all that is done to rows, whose outputs are `label` (int64, N),
+ * `probabilities` (float32, N×K), `confidence`, and, unless an earlier version trained it, `distance`, `outlier_score` and `log_density` (float32, N).
  *
  * @throws {UserError} (rejection) if the run is not finished, it fills unknown cells by regression, for which ONNX has no operator, or
  *   the file exists and `force` is not set

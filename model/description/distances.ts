@@ -18,7 +18,7 @@ export interface Centres {
   readonly values: Float32Array;
 }
 
-const MAX_FLOAT32 = 2 ** 128 - 2 ** 104;
+export const MAX_FLOAT32 = 2 ** 128 - 2 ** 104;
 
 /** Along a direction in which a cluster has no extent, distances are not measured. */
 export function centresOf({ k, d, covariance, means, covariances, kinds }: Mixture): Centres {

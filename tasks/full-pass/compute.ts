@@ -25,11 +25,11 @@ import {
   softNumbers,
 } from '../../model/row-columns.ts';
 import { MOST_SHOWN } from '../../model/widths.ts';
-import { mapFrom, transformFrom } from '../../proto/model-tensors.ts';
+import { densitiesFrom, mapFrom, transformFrom } from '../../proto/model-tensors.ts';
 import { must } from '../../proto/shapes.ts';
 import { FORWARD_ROWS } from '../../proto/task-limits.ts';
 import { labelDtype, type Nd, nd, type Tensors, take, zeros } from '../../proto/tensors.ts';
-import { clusterOutputs, loadMap } from '../../worker/compute/mlp.ts';
+import { clusterOutputs, loadMap, logDensities } from '../../worker/compute/mlp.ts';
 import { pick, transformRows } from '../../worker/rows.ts';
 import { LocalTrouble } from '../../worker/trouble.ts';
 import { sampledRows, type TaskFunction } from '../compute/context.ts';
@@ -69,6 +69,8 @@ export const fullPass: TaskFunction<'full-pass'> = async (context, task, unit) =
   };
   const numbers = forSoftNumbers(() => new Float32Array(total));
   const distance = new Float32Array(total);
+  const density = task.density ? densitiesFrom(states.get('densities'), centres) : null;
+  const densities = new Float32Array(density ? total : 0);
   const map = task.map ? loadMap(backend, mapFrom(states.get('map'))) : null;
   const places = new Float32Array(map ? 2 * total : 0);
   const columns = new Float64Array((k + 1) * context.dim);
@@ -105,6 +107,8 @@ export const fullPass: TaskFunction<'full-pass'> = async (context, task, unit) =
       const found = softNumbers(z, r);
       for (const name of SOFT_NUMBERS) numbers[name].set(found[name], at);
       distance.set(distancesFrom(centres, rows, own.components), at);
+      if (density)
+        densities.set(await logDensities(backend, density, layers.at(-1)!, rows, own.components), at);
       for (const [i, label] of z.entries())
         if (counted[i] >= 0) shown.add(label, at + i, distance[at + i], r, i * k);
       if (map) places.set(await map.place(scaled), 2 * at);
@@ -132,6 +136,7 @@ export const fullPass: TaskFunction<'full-pass'> = async (context, task, unit) =
     labels: nd(labels),
     ...forSoftNumbers((name) => nd(numbers[name])),
     distance: nd(distance),
+    ...(density && { log_density: nd(densities) }),
     ...(map && { map: nd(places, total, 2) }),
     ...(flags && { outliers: nd(flags) }),
   };
@@ -167,7 +172,12 @@ async function writePart(
   const [first, last] = [blocks[0], blocks.at(-1)!];
   const [from, to] = [first.start, last.start + last.count];
   must(last.index - first.index === blocks.length - 1, 'the rows of a part are not consecutive');
-  const columns = rowColumns({ map: 'map' in rows, outliers: 'outliers' in rows });
+  const has = (name: string) => name in rows;
+  const columns = rowColumns({
+    log_density: has('log_density'),
+    map: has('map'),
+    outliers: has('outliers'),
+  });
   const hashes = new Uint8Array(columns.length * SHA256_BYTES);
   try {
     if (attempted(place, 'written', () => realpathSync(place)) !== place)

@@ -54,6 +54,8 @@ export const entries = {
       ...{ diagonal: z.boolean(), soft: z.boolean(), silhouette: share, far: count, byMixture },
       /** So many clusters, of which some have several components of the mixture; absent: each component is one. */
       clusters: z.optional(natural),
+      /** Log densities too. */
+      density: z.optional(z.boolean()),
       /** Rows are placed on the map too. */
       map: z.optional(z.boolean()),
       /** Where the worker writes what there is of each row: a folder in that of the run. `gaussian`: distances say how sure labels are. */
@@ -66,6 +68,7 @@ export const entries = {
       ...{ ...sample, ...readsOfClusters(task), 'cluster-centres': STATES['cluster-centres'] },
       ...(task.clusters && { groups: STATES.groups }),
       ...(task.far > 0 && { 'far-bounds': STATES['far-bounds'] }),
+      ...(task.density && { densities: STATES.densities }),
       ...(task.map && { map: STATES.map }),
     }),
     sizes: (task, sizes) => ({
@@ -75,8 +78,11 @@ export const entries = {
     }),
     largest: (task, sizes) =>
       (FORWARD_ROWS / 2 + sizes.blockRows) * Math.max(widestOf(task, sizes), task.map ? sizes.units : 0),
-    results: ({ soft, far, map = false, parts }, { transform }) => ({
-      ...rowResults(rowColumns({ map, outliers: 'fenced' in transform }), parts !== undefined),
+    results: ({ soft, far, density = false, map = false, parts }, { transform }) => ({
+      ...rowResults(
+        rowColumns({ log_density: density, map, outliers: 'fenced' in transform }),
+        parts !== undefined,
+      ),
       // A column of rows of one of these names would not compile.
       ...({
         T: float64(['K', 'P']),

@@ -53,7 +53,10 @@ export async function assertOnnxPredicts(
   const data = { values: rows, columns: dim };
   const out = `${run}-predicted.csv`;
   const { labels, responsibilities } = await predict({ run, data, out, soft: true, force: true });
-  const table = parse(readFileSync(out), { columns: true, cast: Number }) as Record<string, number>[];
+  const table = parse(readFileSync(out), {
+    columns: true,
+    cast: (value, { header }) => (header ? value : Number(value)),
+  }) as Record<string, number>[];
   const differ = [...labels].filter((label, row) => label !== found.label[row]).length;
   assert.ok(differ <= most, `${differ} of ${labels.length} labels differ`);
   const gap = (a: ArrayLike<number>, b: readonly number[]) =>
@@ -69,13 +72,14 @@ export async function assertOnnxPredicts(
   );
   assert.deepEqual(broken.label, [-1, found.label[0]]);
   assert.ok(
-    ['probabilities', 'confidence', 'distance', 'outlier_score'].every((name) =>
-      Number.isNaN(broken[name][0]),
-    ),
+    Object.keys(found)
+      .filter((name) => name !== 'label')
+      .every((name) => Number.isNaN(broken[name][0])),
   );
-  for (const name of ['confidence', 'distance', 'outlier_score']) {
+  const densities = 'log_density' in table[0] ? ['log_density'] : [];
+  for (const name of ['confidence', 'distance', 'outlier_score', ...densities]) {
     const off = table.filter(
-      (row, i) => Math.abs(row[name] - found[name][i]) > 2e-3 * Math.max(1, row[name]),
+      (row, i) => Math.abs(row[name] - found[name][i]) > 2e-3 * Math.max(1, Math.abs(row[name])),
     );
     assert.ok(off.length <= most, `${name} of ${off.length} rows`);
   }

@@ -31,7 +31,7 @@ function ringAndBlobs(seed: bigint, rows: number) {
   const centres = [[], [0, 0], [11, 0], [0, 12]];
   const row = (i: number) => {
     if (classOf(i)) return centres[classOf(i)].map((value) => value + 0.7 * rng.normal());
-    const [angle, radius] = [2 * Math.PI * rng.uniform(), 5 + 0.35 * rng.normal()];
+    const [angle, radius] = [2 * Math.PI * rng.uniform(), 5 + 0.15 * rng.normal()];
     return [radius * Math.cos(angle), radius * Math.sin(angle)];
   };
   return { values: times(rows, row), classes: Int32Array.from({ length: rows }, (_, i) => classOf(i)) };

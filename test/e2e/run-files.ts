@@ -23,7 +23,9 @@ export function checkpointsOf(run: string): string[] {
 }
 
 /** What there is of each row of a run without outliers. */
-export const ROW_FILES = rowColumns({ map: true, outliers: false }).map(([, { file }]) => file);
+export const ROW_FILES = rowColumns({ log_density: true, map: true, outliers: false }).map(
+  ([, { file }]) => file,
+);
 
 /** Hashes of the results that must be reproducible: labels and what is said of rows and clusters, tree, model, mixture. */
 export function resultHashes(run: string): string[] {

@@ -129,6 +129,29 @@ for (const backend of backends)
       }
     });
 
+    test('log densities, by the outputs of the mixture or by Gaussians', async () => {
+      const worker = w.newWorker(backend);
+      const eStep = eStepState('cholesky', 'full');
+      worker.put('e-step', eStep);
+      const rows = w.rowsOf(0);
+      const offset = -1.5;
+      worker.put('densities', { offset: nd(Float64Array.of(offset)) });
+      const logSum = (values: number[]) => Math.log(sum(values.map(Math.exp)));
+      const byMixture = await run(worker, task({ density: true, byMixture: true }), 0);
+      const expected = rows.map((row) => logSum(densitiesOf(eStep, [...w.y(row)])) + offset);
+      close(take(byMixture, 'log_density', 'float32'), expected, 2e-4);
+      const constants = [-1, -2, -3];
+      const centres = centresState(3);
+      worker.put('densities', { constants: nd(Float64Array.from(constants)), rows: centres.rows });
+      const values = take(centres, 'rows', 'float32');
+      const found = await run(worker, task({ density: true }), 0);
+      const own = { k: 3, d: D, covariance: 'full' as const, values };
+      const byNet = rows.map((row) =>
+        logSum(constants.map((constant, k) => constant - distanceFrom(own, k, w.x(row)) ** 2 / 2)),
+      );
+      close(take(found, 'log_density', 'float32'), byNet, 2e-4);
+    });
+
     for (const byMixture of [false, true])
       test(`units of some blocks together equal the shard, bit for bit except T${byMixture ? ', by the mixture' : ''}`, async () => {
         const worker = w.newWorker(backend);

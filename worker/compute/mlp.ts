@@ -1,4 +1,9 @@
 import { concat, elementCount } from '../../model/arrays.ts';
+import {
+  densitiesByGaussians,
+  densitiesByOutputs,
+  type RowDensities,
+} from '../../model/description/densities.ts';
 import { type MapNet, planePlaces, unitLayer, within } from '../../model/graph/map-net.ts';
 import { unflatten } from '../../model/nets/net.ts';
 import type { Backend, CodeTargets, FlatNet, Loss, Tensor, TrainingBatch } from './backends/backend.ts';
@@ -47,6 +52,18 @@ export function clusterOutputs(
   if (!byMixture) return forward(backend, classifier, x);
   const [weights, bias, constant] = classifier;
   return [logDensity(backend, x, weights, bias, constant)];
+}
+
+/** Log densities of rows [n,D] under the mixture, of which `outputs` are those of the clustering, and `z` the clusters. */
+export async function logDensities(
+  backend: Backend,
+  by: RowDensities,
+  outputs: Tensor,
+  rows: Float32Array,
+  z: Int32Array,
+): Promise<Float32Array> {
+  if (!('offset' in by)) return densitiesByGaussians(by, rows, z);
+  return densitiesByOutputs(await backend.read(outputs), outputs.shape[1], by.offset);
 }
 
 /** Smoothed responsibilities of rows (each) from their log-densities, which are freed. */

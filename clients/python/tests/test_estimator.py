@@ -134,6 +134,13 @@ class Fitted(unittest.TestCase):
         self.assertTrue(0.05 < is_outlier.mean() < 0.15)
         np.testing.assert_array_equal(model.cluster_or_outlier_, np.where(is_outlier, -1, model.labels_))
 
+    def test_rows_in_no_cluster_have_low_densities(self) -> None:
+        model = self.model
+        assert model.log_density_ is not None
+        np.testing.assert_allclose(model.score_samples(X), model.log_density_, atol=1e-5)
+        far = model.score_samples(np.concatenate([X[:1], X[:1] + 1000]))
+        self.assertLess(far[1], far[0] - 100)
+
     def test_clusters_can_be_joined(self) -> None:
         joined = self.model.cut(2)
         self.assertEqual(len({*zip(joined.tolist(), self.model.labels_.tolist(), strict=True)}), 3)

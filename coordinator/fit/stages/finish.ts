@@ -40,7 +40,8 @@ import { removeDrawn } from '../../../run/stream-files.ts';
 import type { Replicates, Summary } from '../../../run/summary.ts';
 import { TREE } from '../../../run/tree.ts';
 import { labelParts, removeUnfinishedParts } from '../label-parts.ts';
-import { summarize, writeCentres, writeMap, writeModel } from '../results.ts';
+import { densitiesOfState } from '../publish.ts';
+import { summarize, writeCentres, writeDensities, writeMap, writeModel } from '../results.ts';
 import {
   isInParts,
   type MetadataPorts,
@@ -286,6 +287,8 @@ async function writeDescriptions(
   const { found, tree, stream } = labelled!;
   const { quantiles } = found.shown;
   await writeCentres(centres, quantiles, found.counts.length, out);
+  const densities = densitiesOfState(run!, labelled!.state, centres);
+  if (densities) await writeDensities(densities, out);
   const hasOutliers = run!.transform.fences !== null;
   const shown = shownRows(found);
   const { counts, T, columns } = found;
@@ -307,7 +310,8 @@ async function writeDescriptions(
     : await writeLabelFiles(out, source, config, {
         quantiles,
         ...{ rows: layout.rows, ids: stream && clusterIds(stream) },
-        ...{ hasOutliers, hasMap: true, called: called.slice(0, k), shown, warn },
+        has: { log_density: densities !== null, map: true, outliers: hasOutliers },
+        ...{ called: called.slice(0, k), shown, warn },
       });
   const names = shownNames(source);
   const rows = counts.reduce((a, b) => a + b, 0);
@@ -349,7 +353,7 @@ async function describedTexts(
       ...aboutClusters(found, tree),
       layout,
       texts: rowTexts(source.described.read(), source.described.name),
-      labels: rowSlices(out.path, layout.rows, { hasOutliers: false }),
+      labels: rowSlices(out.path, layout.rows),
       each(row, text) {
         if (priorityOf(row) < below) kept.add(text);
       },

@@ -10,7 +10,7 @@ import { labelAllRows, OutliersAlone, type Reviewed } from '../full-pass.ts';
 import type { EarlierClusters } from '../gaussian/combine.ts';
 import type { LabelParts } from '../label-parts.ts';
 import { farRowsKept } from '../missed.ts';
-import { publishCentres, publishClassifier, publishMap } from '../publish.ts';
+import { publishCentres, publishClassifier, publishDensities, publishMap } from '../publish.ts';
 import type { Output } from '../row-writer.ts';
 import type { Prepared } from '../run-context.ts';
 import type { Ports, RunState } from '../run-state.ts';
@@ -95,11 +95,13 @@ export function fullPasses(
       );
       const places = placesOf(guess);
       const centres = await trainer.centresOf(mixture);
-      publishCentres(run, 'cluster-centres', reorderedCentres(centres, guess));
+      const numbered = reorderedCentres(centres, guess);
+      publishCentres(run, 'cluster-centres', numbered);
       const far = missed ? 0 : farRowsKept(run, trained);
       if (far) publishCentres(run, 'far-bounds', reorderedCentres(await trainer.farBounds(trained), guess));
       const used = renumbered(trained, guess);
       const byMixture = publishClassifier(run, used);
+      const density = publishDensities(run, used, numbered);
       const review = ({ T, far }: Reviewed) =>
         isRight({
           T: Array.from(places, (unit) => T[unit]),
@@ -109,7 +111,7 @@ export function fullPasses(
         const found = await labelAllRows(run, layout, guess.length, out, {
           truth: labels?.codes,
           below: clusters!.sample.below,
-          ...{ far, byMixture, parts, groups: used.groups, map: map !== undefined },
+          ...{ far, byMixture, density, parts, groups: used.groups, map: map !== undefined },
           ...((far || missed) && { review }),
         });
         if (found) {
@@ -148,9 +150,10 @@ export async function labelWithIds(
   const run = { ...prepared, dispatcher };
   publishCentres(run, 'cluster-centres', centres);
   const byMixture = publishClassifier(run, state);
+  const density = publishDensities(run, state, centres);
   if (map) publishMap(run, map);
   const { mixture, groups } = state;
   return (await labelAllRows(run, layout, mixture.k, out, {
-    ...{ truth: labels?.codes, byMixture, groups, ids, map: map !== undefined },
+    ...{ truth: labels?.codes, byMixture, groups, density, ids, map: map !== undefined },
   }))!;
 }

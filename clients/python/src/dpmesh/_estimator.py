@@ -22,7 +22,7 @@ from ._notebook import Picture, Report
 from ._options import MOST_EPOCHS, Options
 from ._parameters import Parameters, not_fitted
 from ._progress import progress
-from ._saved_run import SavedRun, damaged
+from ._saved_run import SavedRun, column_of, damaged
 from ._warn import warn
 
 if TYPE_CHECKING:
@@ -58,6 +58,9 @@ class DPMesh(Parameters, Options):
         How much of each row belongs to its cluster, 0 to 1.
     outlier_scores_ : ndarray of float64, shape (n_samples,)
         The share of its cluster's rows that are nearer to the centre than this row, 0 to 1.
+    log_density_ : ndarray of float32, shape (n_samples,), or None
+        The log density of each row under the mixture of all clusters: low for rows in no cluster. None with the likelihood
+        "graph", and for a run of an earlier version.
     cluster_or_outlier_ : ndarray of int32, shape (n_samples,)
         Only with ``outliers=q``: ``labels_``, but -1 for rows whose score is above q.
     cluster_centers_ : ndarray of float64, shape (n_clusters_, n_features)
@@ -195,6 +198,13 @@ class DPMesh(Parameters, Options):
         responsibilities: NDArray[np.float32] = self._apply(X, "responsibilities.npy", clusters)
         return responsibilities
 
+    def score_samples(self, X: Any) -> NDArray[np.float64]:
+        """The log density of each row of `X` under the mixture, as ``log_density_`` has it of the rows of `fit`."""
+        if self.log_density_ is None:
+            raise ValueError("score_samples needs a run with log densities: those of the likelihood gaussian have them")
+        densities: NDArray[np.float64] = self._apply(X, "labels.csv", None)
+        return densities
+
     def score(self, X: Any, y: Any) -> float:
         """How well the clusters of the rows `X` agree with their true classes `y`: the adjusted Rand index, at most 1."""
         with tempfile.TemporaryDirectory(prefix="dpmesh-") as temporary:
@@ -304,6 +314,9 @@ class DPMesh(Parameters, Options):
             label: cluster.get("name", f"cluster {label}") for label, cluster in zip(labels, self.clusters_, strict=True)
         }
         self.probabilities_: NDArray[np.float32] = run.rows("confidences.npy", np.nan)
+        self.log_density_: NDArray[np.float32] | None = (
+            run.rows("log-densities.npy", np.nan) if run.has("log-densities.npy") else None
+        )
         self.map_: NDArray[np.float32] | None = run.rows("map.npy", np.nan) if run.has("map.npy") else None
         self.outliers_: NDArray[np.bool_] = (
             run.rows("outliers.npy", False) if run.has("outliers.npy") else np.zeros(len(self.labels_), bool)
@@ -376,7 +389,8 @@ class DPMesh(Parameters, Options):
             data = self._new_rows(X, folder)
             written = folder / "predicted"
             written.mkdir()
-            arguments = ["predict", f"--run={run.path}", f"--data={data.path}", f"--out={written / 'labels.npy'}"]
+            labels = written / ("labels.csv" if output == "labels.csv" else "labels.npy")
+            arguments = ["predict", f"--run={run.path}", f"--data={data.path}", f"--out={labels}"]
             if output == "responsibilities.npy":
                 arguments.append(f"--soft={written / output}")
             if self.skip_bad:
@@ -385,6 +399,9 @@ class DPMesh(Parameters, Options):
                 arguments.append(f"--clusters={clusters}")
             run_command(arguments, readable=lambda message: readable(message, folder, run.path))
             run.assert_same()
+            if output == "labels.csv":
+                with labels.open("rb") as file:
+                    return column_of(file, "log_density")
             return np.load(written / output)
 
 

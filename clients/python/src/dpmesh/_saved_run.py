@@ -162,11 +162,8 @@ class SavedRun:
         return self.with_all_rows(first if kept is None else np.where(first < 0, first, kept[first]), -1)
 
     def outlier_scores(self) -> NDArray[np.float64]:
-        with io.TextIOWrapper(self.open("labels.csv"), encoding="utf-8", newline="") as file:
-            lines = csv.reader(file)
-            column = next(lines).index("outlier_score", 1)
-            scores = np.fromiter((float(line[column]) for line in lines), float)
-        return self.with_all_rows(scores, np.nan)
+        with self.open("labels.csv") as file:
+            return self.with_all_rows(column_of(file, "outlier_score"), np.nan)
 
     def clusters(self) -> list[dict[str, Any]]:
         """What is said of each cluster, with rows as they are in `X`."""
@@ -237,6 +234,13 @@ class SavedRun:
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _unpacked, (self.files(_SAVED),)
+
+
+def column_of(file: BinaryIO, name: str) -> NDArray[np.float64]:
+    """A column of a table of labels, of which the first names the rows. Raises ValueError if it has none of that name."""
+    lines = csv.reader(io.TextIOWrapper(file, encoding="utf-8", newline=""))
+    column = next(lines).index(name, 1)
+    return np.fromiter((float(line[column]) for line in lines), float)
 
 
 def damaged(path: Path, why: str) -> ValueError:

@@ -1,0 +1,46 @@
+import type { RowDensities } from '../description/densities.ts';
+import type { Centres } from '../description/distances.ts';
+import type { Mixture } from '../mixture.ts';
+import { centreWidth } from '../statistics.ts';
+import { asGaussian } from './columns.ts';
+import { CLOSED } from './estep.ts';
+
+/** What log densities of a mixture are computed by. `centres`: those from which distances of its clusters are measured. */
+export function densitiesOf(
+  mixture: Mixture,
+  centres: Centres,
+  { scale, byMixture }: { scale: Float64Array; byMixture: boolean },
+): RowDensities {
+  const { d, kinds } = mixture;
+  const discrete = kinds?.categories.flatMap(({ columns }) => columns) ?? [];
+  const normalizer = ((d - discrete.length) / 2) * Math.log(2 * Math.PI);
+  // The mixture's outputs are of y = x/scale, and without what all of them have in common.
+  if (byMixture) return { offset: -normalizer - scale.reduce((sum, one) => sum + Math.log(one), 0) };
+  return gaussiansOf(mixture, centres, normalizer);
+}
+
+function gaussiansOf(
+  { k, d, covariance, weights, means, covariances, kinds }: Mixture,
+  centres: Centres,
+  normalizer: number,
+) {
+  const width = centreWidth(d, covariance);
+  const diagonal = Array.from({ length: d }, (_, i) => (covariance === 'full' ? (i * (i + 3)) / 2 : i));
+  const values = centres.values.slice();
+  const apart = [
+    ...(kinds?.categories.flatMap(({ columns }) => columns) ?? []),
+    ...(kinds?.spikes.map(({ column }) => column) ?? []),
+  ];
+  const constants = Float64Array.from({ length: k }, (_, c) => {
+    const own = asGaussian(kinds, { mean: means[c], covariance: covariances[c] }, covariance);
+    // Distances have other Gaussians for these columns, which are independent of all others.
+    for (const i of apart) {
+      values[c * width + i] = own.mean[i];
+      values[c * width + d + diagonal[i]] =
+        1 / Math.sqrt(own.covariance[covariance === 'full' ? i * (d + 1) : i]);
+    }
+    const root = diagonal.reduce((sum, place) => sum + Math.log(values[c * width + d + place]), 0);
+    return Math.max(CLOSED, Math.log(weights[c]) + own.constant + root - normalizer);
+  });
+  return { constants, centres: { ...centres, values } };
+}
