@@ -138,8 +138,9 @@ export function combinedComponents(
   const pairs = all.filter(({ rows }) => rows >= LEAST_ROWS);
   const odds = artefactOdds(pairs);
   const earlier = (own: readonly PairEvidence[]) => (before ? earlierNats(own, before) : 0);
+  // That a pair was apart counts once, in the test.
   const candidates = pairs.filter(
-    (pair) => pair.valley >= LEAST_VALLEY && pair.nats + FITTED + earlier([pair]) + odds > 0,
+    (pair) => pair.valley >= LEAST_VALLEY && pair.nats + FITTED + Math.max(0, earlier([pair])) + odds > 0,
   );
   const groups = connected(k, candidates);
   const joined = candidates.filter((pair) => isRefuted([pair], earlier([pair]), SURE));
