@@ -183,29 +183,6 @@ function isRefuted(pairs: readonly PairEvidence[], earlier: number, sure: number
   return nats - sum(({ mean }) => mean) > sure * Math.sqrt(sum(({ variance }) => variance));
 }
 
-/** Two nodes of a tree that are joined: those below k are components, k + i is the i-th join. */
-export interface ComponentJoin {
-  a: number;
-  b: number;
-  /** What the rows say for a valley between the two, in nats: below 0 they are likelier without. */
-  height: number;
-}
-
-/** The tree of the components inside each cluster, by single linkage; the joins of all clusters in the order of their heights. */
-export function joinsWithin(clusters: ArrayLike<number>, evidence: readonly PairEvidence[]): ComponentJoin[] {
-  const k = clusters.length;
-  const node = Int32Array.from({ length: k }, (_, c) => c);
-  const joins: ComponentJoin[] = [];
-  const own = evidence.filter(({ a, b, rows }) => clusters[a] === clusters[b] && rows >= LEAST_ROWS);
-  for (const pair of own.sort((p, q) => q.nats - p.nats)) {
-    const [a, b] = [node[pair.a], node[pair.b]];
-    if (a === b) continue;
-    for (let c = 0; c < k; c++) if (node[c] === a || node[c] === b) node[c] = k + joins.length;
-    joins.push({ a: Math.min(a, b), b: Math.max(a, b), height: -pair.nats });
-  }
-  return joins;
-}
-
 /** The connected components of a graph of k nodes, numbered in the order of their first. */
 function connected(k: number, edges: readonly { a: number; b: number }[]): Int32Array {
   const root = Int32Array.from({ length: k }, (_, i) => i);

@@ -1,6 +1,7 @@
 import { mean, median } from 'd3-array';
 import { atOnce } from '../../model/graph/map.ts';
-import { LAID_OUT, mapNetOf, placesOnMap } from '../../model/graph/map-net.ts';
+import { placesOnMap } from '../../model/graph/map-net.ts';
+import { LAID_OUT, mapNetOf } from '../../model/graph/map-training.ts';
 import type { MergeTree, StateOf } from './api.ts';
 import { type ClusterRow, type ClusterTable, clusterTable } from './clusters.ts';
 import { alignAxes, leadingAxes, pooledCovariance, projectCovariance, projectRows } from './projection.ts';

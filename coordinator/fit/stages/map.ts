@@ -1,7 +1,8 @@
 import { rowsAt } from '../../../data/remote/read-ahead.ts';
 import type { Source } from '../../../data/source.ts';
 import type { Transform } from '../../../data/transform.ts';
-import { LAID_OUT, type MapNet } from '../../../model/graph/map-net.ts';
+import type { MapNet } from '../../../model/graph/map-net.ts';
+import { LAID_OUT } from '../../../model/graph/map-training.ts';
 import { generator, stratified } from '../../../model/random.ts';
 import { readBase } from '../../../run/base-run.ts';
 import { readSavedMap } from '../../../run/row-files.ts';

@@ -4,7 +4,6 @@ import {
   BINS_BETWEEN,
   type ComponentPair,
   combinedComponents,
-  joinsWithin,
   neighbourPairs,
   type PairEvidence,
   pairEvidence,
@@ -247,24 +246,6 @@ describe('components are combined', () => {
     assert.deepEqual([...combinedComponents(1, [])], [0]);
     assert.deepEqual([...combinedComponents(3, [])], [0, 1, 2]);
   });
-});
-
-test('the tree inside a cluster joins first what has the least valley, and nothing of two clusters', () => {
-  const pair = (a: number, b: number, nats: number): PairEvidence => ({
-    a,
-    b,
-    nats,
-    valley: 1,
-    rows: 50,
-    mean: -3,
-    variance: 4,
-  });
-  const evidence = [pair(0, 1, 2), pair(1, 2, 5), pair(0, 2, -4), pair(2, 3, 9), pair(3, 4, 1)];
-  assert.deepEqual(joinsWithin([0, 0, 0, 1, 1], evidence), [
-    { a: 1, b: 2, height: -5 },
-    { a: 0, b: 5, height: -2 },
-    { a: 3, b: 4, height: -1 },
-  ]);
 });
 
 describe('what was decided before', () => {

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { atOnce } from '../../../model/graph/map.ts';
-import { mapNetOf, placesOnMap } from '../../../model/graph/map-net.ts';
+import { placesOnMap } from '../../../model/graph/map-net.ts';
+import { mapNetOf } from '../../../model/graph/map-training.ts';
 import { generator } from '../../../model/random.ts';
 
 /** `each` rows around each of `centres`, in turn. */
