@@ -55,7 +55,7 @@ describe('a table with names and texts', () => {
   test('labels.csv has each row with its name, and says what the .npy files say', () => {
     assert.deepEqual(Object.keys(labels[0]), [
       ...['name', 'cluster', 'cluster_name', 'confidence', 'distance', 'outlier_score'],
-      ...['cluster_or_outlier', 'map_x', 'map_y'],
+      ...['log_density', 'cluster_or_outlier', 'map_x', 'map_y'],
     ]);
     const column = (name: string) => readNpy(join(run, name)).data;
     const [cluster, confidence, distance] = ['labels.npy', 'confidences.npy', 'distances.npy'].map(column);
@@ -143,7 +143,7 @@ describe('a table with names and texts', () => {
     const { files } = runFileOf(run);
     for (const name of [
       ...['labels.csv', 'labels.parquet', 'clusters.json', 'confidences.npy', 'distances.npy', 'map.npy'],
-      ...['model/centres.npy', 'model/distances.npy'],
+      ...['log-densities.npy', 'model/centres.npy', 'model/densities.npy', 'model/distances.npy'],
     ]) {
       assert.match(files[name], /^[0-9a-f]{64}$/, name);
       assert.ok(

@@ -136,6 +136,7 @@ describe('a run', () => {
         'model',
         ...[
           'centres.npy',
+          'densities.npy',
           'distances.npy',
           'map-axes.npy',
           'map-units.npy',
