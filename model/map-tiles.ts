@@ -165,7 +165,7 @@ export interface MapIndex {
   readonly box: { readonly x: number; readonly y: number; readonly side: number };
   /** What is shown first: all but a few far rows; left, bottom, right, top. */
   readonly home: readonly number[];
-  /** The medians of each cluster's rows (of a sample); null of those without any. */
+  /** Of each cluster the row nearest to the medians (of a sample); null of those without any. */
   readonly places: readonly ({ readonly rows: number; readonly x: number; readonly y: number } | null)[];
   /** In the order in which they are in the file. `count`: rows in it. */
   readonly tiles: readonly (MapTile & { readonly count: number })[];

@@ -1,3 +1,4 @@
+import { componentsOf, type Groups } from '../model/gaussian/components.ts';
 import type { Order } from '../model/order.ts';
 import type { Change } from '../model/schedule.ts';
 import type { RunEvent } from '../run/events.ts';
@@ -24,12 +25,16 @@ export function createSplitRatios() {
       ratios = (kind === 'split' ? afterSplits : afterMerges)(of(before), own);
       proposals = [];
     },
-    /** The clusters have got new numbers. */
+    /** The components have got new numbers. */
     renumber(order: Order): void {
       ratios = order.map((old) => of(order.length)[old]);
     },
   };
 }
+
+/** Those of clusters, by those of components: a cluster of several is not split as one. */
+export const clusterRatios = (ratios: readonly Ratio[], groups: Groups | null | undefined): Ratio[] =>
+  componentsOf(ratios.length, groups).map(([first, ...others]) => (others.length ? null : ratios[first]));
 
 /** Those of the current clusters, by the events of a run, which began with `k` clusters. */
 export function splitRatiosIn(events: readonly RunEvent[], k: number): Ratio[] {

@@ -37,7 +37,7 @@ const [INDEX, TILES, SAMPLE, DENSITY] = ['index.json', 'tiles.bin', 'sample.bin'
 
 /** Rows of the sample that a page of one file has, at most about. */
 const SAMPLE_ROWS = 100_000;
-/** Of these the medians of a cluster are. */
+/** Rows of a cluster among which is its place. */
 const CLUSTER_ROWS = 256;
 /** Rows that are read at once, and that are kept for a tile before they are written. */
 const [SLICE, KEPT] = [1 << 16, 256];
@@ -306,9 +306,7 @@ async function writeTiles(of: MappedRun, files: RunFiles): Promise<MapIndex> {
     // In the order of the schema: read again, it is the same in the page.
     const index: MapIndex = {
       ...{ rows, of: hashesOf(run), box, home: homeOf(sampleView) },
-      places: kept.map(([x, y], cluster) =>
-        x.length ? { rows: sizes[cluster], x: quantile(x, 0.5), y: quantile(y, 0.5) } : null,
-      ),
+      places: kept.map(([x, y], cluster) => (x.length ? { rows: sizes[cluster], ...middleOf(x, y) } : null)),
       tiles: tiles.map((tile, number) => ({ ...tile, count: counts[number] })),
       sample: sampled,
     };
@@ -317,6 +315,14 @@ async function writeTiles(of: MappedRun, files: RunFiles): Promise<MapIndex> {
   } finally {
     columns.close();
   }
+}
+
+/** Which of these places is nearest to their medians: of a bent cluster, these may lie outside it. */
+function middleOf(xs: number[], ys: number[]): { x: number; y: number } {
+  const [x, y] = [quantile([...xs], 0.5), quantile([...ys], 0.5)];
+  const squared = xs.map((_, i) => (xs[i] - x) ** 2 + (ys[i] - y) ** 2);
+  const nearest = squared.indexOf(squared.reduce((a, b) => Math.min(a, b)));
+  return { x: xs[nearest], y: ys[nearest] };
 }
 
 /** Writes rows to tiles of known sizes, one after the other in a file. */

@@ -37,6 +37,10 @@ export const sumsByCluster = (
       )
     : [...of];
 
+/** The same of numbers. */
+export const totalsByCluster = (of: ArrayLike<number>, groups: Groups | null | undefined): number[] =>
+  componentsOf(of.length, groups).map((own) => own.reduce((sum, component) => sum + of[component], 0));
+
 /** Components in the order of their clusters, and within each cluster by `size`, the largest first. */
 export function componentOrder(
   clusters: readonly number[],

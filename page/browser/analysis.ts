@@ -89,14 +89,20 @@ function startAnalysis(scope: WorkerScope): void {
 }
 
 /** The cluster of each row. */
-function labelsOf({ classifier }: Pick<StateOf, 'classifier'>, sample: DisplaySample | null): Int32Array {
+function labelsOf(
+  { classifier, groups }: Pick<StateOf, 'classifier' | 'groups'>,
+  sample: DisplaySample | null,
+): Int32Array {
   const both = <W extends { weights: string; bias: string }>(of: W) => ({
     ...{ ...of, weights: floats(of.weights), bias: floats(of.bias) },
   });
   const by: Classifier =
     'net' in classifier
       ? { net: classifier.net.map(both) }
-      : { mixture: { ...both(classifier.mixture), constant: floats(classifier.mixture.constant) } };
+      : {
+          mixture: { ...both(classifier.mixture), constant: floats(classifier.mixture.constant) },
+          ...(groups && { groups: Int32Array.from(groups) }),
+        };
   return classify(by, sample?.rows ?? new Float32Array(0));
 }
 

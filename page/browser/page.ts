@@ -1,4 +1,3 @@
-import { currentK } from '../../run/history.ts';
 import type { Summary } from '../../run/summary.ts';
 import { isOver, type RunInfo } from '../drawing/api.ts';
 import { byLabels, cardsLegend, clusterCards, type Described } from '../drawing/clusters.ts';
@@ -6,6 +5,7 @@ import type { ModelView } from '../drawing/model-view.ts';
 import {
   configEntries,
   endText,
+  kNow,
   listItems,
   outcomeEntries,
   scoreLegend,
@@ -102,6 +102,7 @@ function startPage(feed: Feed): void {
       if (part === 'events' && store?.events.at(-1)?.type === 'start') void refreshRun();
     },
     view(next) {
+      if (next.counted && !view?.counted) scheduleDraw('epochs');
       view = next;
       showModel();
     },
@@ -190,7 +191,10 @@ function startPage(feed: Feed): void {
       lineCharts.draw(store);
       const { run, present, epochs, work } = store;
       const time = Math.max(epochs.time.at(-1) ?? 0, work.at(-1)?.[7] ?? 0);
-      setHtml(byId('numbers'), topNumbers({ run, history: store, workers: present.size, time, result }));
+      setHtml(
+        byId('numbers'),
+        topNumbers({ run, history: store, workers: present.size, time, result, view }),
+      );
     }
     if (dirty.has('events')) log.draw(store.events);
     if (dirty.has('work')) lanes.draw(store.work);
@@ -206,7 +210,7 @@ function startPage(feed: Feed): void {
     byId('status').dataset.status = isLost ? 'lost' : status;
     setText(byId('status'), shown);
     setText(byId('name'), run.name);
-    const k = currentK(store);
+    const k = kNow({ history: store, result, view });
     document.title = [k && `K ${k}`, shown, run.name].filter(Boolean).join(' · ');
     buttons.show(run, status, !isLost);
     if (isOver(status)) notice(endText({ ...run, status }, store), status === 'failed' ? 'bad' : 'good');

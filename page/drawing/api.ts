@@ -63,7 +63,10 @@ export interface MergeTree extends Dendrogram {
 /** `GET /api/state`, in model coordinates. */
 export interface StateOf {
   epoch: number;
+  /** Components of the mixture: the clusters, unless there are `groups`. */
   k: number;
+  /** Once all rows are labelled: the cluster of each component, where some clusters have several. */
+  groups?: readonly number[];
   /** Epochs for which the mixture stays frozen. */
   frozen: number;
   weights: number[];
@@ -71,7 +74,7 @@ export interface StateOf {
   /** Each D×D, or only its diagonal (`diag`) if the model has diagonal covariances or D×D would be too large. */
   covariances: number[][];
   covariance: Covariance;
-  /** Soft counts of the training sample. */
+  /** Soft counts of the training sample, by component. */
   sizes: number[];
   /** Rows of each cluster by the labels of all rows; null until the full pass is over. */
   counts: number[] | null;
@@ -79,7 +82,7 @@ export interface StateOf {
   ids?: readonly number[];
   /** Of the clusters with rows, which have the first numbers; null until the full pass is over, and where the run has none. */
   tree: MergeTree | null;
-  /** log H of splitting each cluster, as last proposed; null if not known. */
+  /** log H of splitting each cluster, as last proposed; null if not known, and of those with several components. */
   splitRatio: (number | null)[];
   /** Of which rows `GET /api/sample` is: another number, other rows, as the codes of an encoder that has learned more. */
   sample: number;

@@ -1,3 +1,4 @@
+import { sum } from 'd3-array';
 import type { TellingColumn } from '../../model/description/names.ts';
 import { dot, times, trace } from './projection.ts';
 import { swatch } from './svg.ts';
@@ -18,6 +19,8 @@ export interface ClusterRow {
   /** Its label, by which people know it: its number, but in an update. */
   id: number;
   rows: number;
+  /** The numbers of its components, the largest in front. */
+  components: readonly number[];
   weight: number;
   /** Root mean square of the standard deviations over all D axes. */
   spread: number;
@@ -30,11 +33,14 @@ export interface ClusterRow {
 interface Neighbour {
   /** Its label. */
   cluster: number;
-  /** Distance between the centres divided by the sum of both standard deviations along the line between them. */
+  /** Distance between the centres of the nearest two components divided by the sum of both standard deviations along the line between them. */
   separation: number;
 }
 
 export interface ClusterTableInput {
+  /** The components of each cluster, the largest in front; without, each cluster is one. */
+  members?: readonly (readonly number[])[];
+  /** Of components: weights, means, covariances; of clusters: the rest. */
   weights: ArrayLike<number>;
   means: readonly ArrayLike<number>[];
   /** Each D×D or its diagonal. */
@@ -46,27 +52,45 @@ export interface ClusterTableInput {
   ids?: readonly number[];
 }
 
-/** Separation is computed only to this many clusters with the nearest centres. */
+/** Separation is computed only to this many components with the nearest centres. */
 const CANDIDATES = 5;
-/** Limit on coordinate differences, one or two seconds: 1,000 clusters in 1,000 dimensions. */
+/** Limit on coordinate differences, one or two seconds: 1,000 components in 1,000 dimensions. */
 const MOST_WORK = 5e8;
 
 export function clusterTable(input: ClusterTableInput): ClusterTable {
   const { weights, means, covariances, rows, counted, logRatios, ids } = input;
+  const { members = means.map((_, c) => [c]) } = input;
   const idOf = (cluster: number) => ids?.[cluster] ?? cluster;
-  const nearest = nearestClusters(means, covariances, nonEmpty(rows));
+  const nearest = nearestClusters(means, covariances, members, nonEmpty(rows));
   return {
     counted,
     isUpdate: ids !== undefined,
-    clusters: means.map((mean, c) => ({
+    clusters: members.map((own, c) => ({
       id: idOf(c),
       rows: rows[c],
-      weight: weights[c],
-      spread: Math.sqrt(trace(covariances[c], mean.length) / mean.length),
+      components: own,
+      weight: sum(own, (component) => weights[component]),
+      spread: spreadOf(own, input),
       nearest: (nearest.get(c) ?? []).map((one) => ({ ...one, cluster: idOf(one.cluster) })),
       logRatio: logRatios[c] ?? null,
     })),
   };
+}
+
+/** Of a cluster with these components: its variance is that within them and that of their means. */
+function spreadOf(
+  members: readonly number[],
+  { weights, means, covariances }: Pick<ClusterTableInput, 'weights' | 'means' | 'covariances'>,
+): number {
+  const d = means[0].length;
+  const total = sum(members, (component) => weights[component]);
+  const share = (component: number) => (total > 0 ? weights[component] / total : 1 / members.length);
+  const centre = Array.from(means[0], (_, i) =>
+    sum(members, (component) => share(component) * means[component][i]),
+  );
+  const variance = (component: number) =>
+    trace(covariances[component], d) + sum(centre, (value, i) => (means[component][i] - value) ** 2);
+  return Math.sqrt(sum(members, (component) => share(component) * variance(component)) / d);
 }
 
 /** Indices of the clusters that have rows. Soft counts below a millionth are rounding errors. */
@@ -74,11 +98,16 @@ export const nonEmpty = (rows: ArrayLike<number>): number[] =>
   Array.from(rows, (_, c) => c).filter((c) => rows[c] > 1e-6);
 
 /** Explanation of the columns, for people. */
-export const legend = ({ counted, isUpdate }: Pick<ClusterTable, 'counted' | 'isUpdate'>): string =>
+export const legend = ({ counted, isUpdate, clusters }: ClusterTable): string =>
   [
     `Rows: ${!counted ? 'soft counts in the training sample' : isUpdate ? 'all rows so far, by the sample' : 'all rows of the data, by their label'}.`,
     'Spread: root mean square of the standard deviations over all axes, in units of the transformed data.',
     'Nearest: the least separated cluster, and the distance between both centres in sums of their standard deviations that way; below 1 the two hardly differ.',
+    ...(clusters.some(({ components }) => components.length > 1)
+      ? [
+          'A cluster of another shape has several components, of which the one nearest to the other cluster counts.',
+        ]
+      : []),
     'Split: what speaks for splitting it in two (a log Hastings ratio, or what the graph likelihood gains); above 0 it would be split.',
   ].join(' ');
 
@@ -149,33 +178,46 @@ export const separationText = ({ separation }: Neighbour) =>
   separation < 100 ? separation.toFixed(1) : '> 99';
 
 /**
- * For each of the clusters `among`, the few with the nearest centres, by their separation: a wide cluster further away may be
- * less separated. Empty if there are too many clusters to compare.
+ * For each of the clusters `among`, the few with the nearest centres of components, by their separation: a wide cluster further away may be
+ * less separated. Empty if there are too many components to compare.
  */
 function nearestClusters(
   means: readonly ArrayLike<number>[],
   covariances: readonly ArrayLike<number>[],
+  members: readonly (readonly number[])[],
   among: number[],
 ): Map<number, Neighbour[]> {
   const d = means[0].length;
-  if ((among.length ** 2 * d) / 2 > MOST_WORK) return new Map();
-  const centres = among.map((c) => Float64Array.from(means[c]));
-  const neighbour = (a: number, b: number): Neighbour => {
+  const components = among.flatMap((cluster) => members[cluster].map((of) => ({ of, cluster })));
+  if ((components.length ** 2 * d) / 2 > MOST_WORK) return new Map();
+  const centres = components.map(({ of }) => Float64Array.from(means[of]));
+  const separation = (a: number, b: number): number => {
     const line = centres[b].map((value, i) => value - centres[a][i]);
     const [one, other] = [a, b].map((which) =>
-      Math.sqrt(Math.max(0, dot(line, times(covariances[among[which]], line, d)))),
+      Math.sqrt(Math.max(0, dot(line, times(covariances[components[which].of], line, d)))),
     );
-    const separation = one + other > 0 ? dot(line, line) / (one + other) : Number.MAX_VALUE;
-    return { cluster: among[b], separation };
+    return one + other > 0 ? dot(line, line) / (one + other) : Number.MAX_VALUE;
   };
-  const nearest = closest(centres).map((others, a) =>
-    others.map((b) => neighbour(a, b)).sort((one, other) => one.separation - other.separation),
+  const nearest = new Map(among.map((cluster) => [cluster, new Map<number, number>()]));
+  const others = closest(
+    centres,
+    components.map(({ cluster }) => cluster),
   );
-  return new Map(nearest.map((own, a) => [among[a], own]));
+  for (const [a, { cluster }] of components.entries())
+    for (const b of others[a]) {
+      const own = nearest.get(cluster)!;
+      const other = components[b].cluster;
+      own.set(other, Math.min(own.get(other) ?? Infinity, separation(a, b)));
+    }
+  const leastFirst = (own: Map<number, number>) =>
+    Array.from(own, ([cluster, separation]) => ({ cluster, separation }))
+      .sort((one, other) => one.separation - other.separation)
+      .slice(0, CANDIDATES);
+  return new Map(Array.from(nearest, ([cluster, own]) => [cluster, leastFirst(own)]));
 }
 
-/** The few nearest other centres of each centre, nearest first. */
-function closest(centres: Float64Array[]): number[][] {
+/** The few nearest centres of other clusters of each centre, nearest first. */
+function closest(centres: Float64Array[], clusters: readonly number[]): number[][] {
   const lists = centres.map((): { centre: number; squared: number }[] => []);
   const furthest = new Float64Array(centres.length).fill(Number.POSITIVE_INFINITY);
   const insert = (to: number, centre: number, squared: number) => {
@@ -187,6 +229,7 @@ function closest(centres: Float64Array[]): number[][] {
   };
   for (let a = 0; a < centres.length; a++)
     for (let b = a + 1; b < centres.length; b++) {
+      if (clusters[a] === clusters[b]) continue;
       const squared = squaredDistance(centres[a], centres[b]);
       if (squared < furthest[a]) insert(a, b, squared);
       if (squared < furthest[b]) insert(b, a, squared);

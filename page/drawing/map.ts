@@ -145,7 +145,7 @@ export function aboutMap(
 export const nameBeside = ({ label, name }: WholeMap['clusters'][number]): string =>
   name === numberName(label) ? '' : name;
 
-/** Where a cluster is on the map: the medians of its rows. */
+/** Where a cluster is on the map: a row in its middle. */
 export interface Anchor {
   readonly rows: number;
   readonly x: number;

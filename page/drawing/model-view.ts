@@ -1,4 +1,5 @@
 import { mean, median } from 'd3-array';
+import { componentsOf, totalsByCluster } from '../../model/gaussian/components.ts';
 import { atOnce } from '../../model/graph/map.ts';
 import { placesOnMap } from '../../model/graph/map-net.ts';
 import { LAID_OUT, mapNetOf } from '../../model/graph/map-training.ts';
@@ -33,10 +34,11 @@ export interface ModelView extends ClusterTable {
   clusters: Cluster[];
   /** That of merges above the clusters, once all rows are labelled. */
   tree: MergeTree | null;
-  /** [K, 3] and [K, 3, 3]. With one column, the second coordinate is the height of the cluster's curve. */
+  /** Of components, which on a map are the clusters: their weights, [M, 3] and [M, 3, 3]. With one column, the second coordinate is the height of the component's curve. */
+  weights: readonly number[];
   centres: Float64Array;
   covariances: Float64Array;
-  /** Fraction of the between-cluster scatter along each axis. */
+  /** Fraction along each axis of the scatter between components. */
   shares: number[];
   /** Points are on a map in place of the axes. */
   isMap: boolean;
@@ -45,7 +47,7 @@ export interface ModelView extends ClusterTable {
   labels: Int32Array;
   /** Which row of the data each point is; empty if that is not known. */
   rows: Float64Array;
-  /** For each cluster the rows of the data whose points are nearest to its mean, nearest first. */
+  /** For each cluster the rows of the data whose points are nearest to the mean of a component, nearest first. */
   typical: number[][];
 }
 
@@ -68,41 +70,54 @@ export function createViewer() {
     labels: Int32Array,
     isOver: boolean,
   ): ModelView => {
-    const { k, means, weights, covariances, scale, sizes, counts, splitRatio, tree, ids } = state;
+    const { means, weights, covariances, scale, sizes, counts, splitRatio, tree, ids } = state;
     const dim = means[0].length;
+    const groups = state.groups && Int32Array.from(state.groups);
+    const members = componentsOf(weights.length, groups).map((own) =>
+      own.toSorted((a, b) => weights[b] - weights[a] || a - b),
+    );
     const projection = leadingAxes(weights, means, pooledCovariance(weights, covariances), AXES);
     alignAxes(projection.axes, previous);
     previous = projection.axes;
-    const { slots } = (previousSlots = assignSlots(previousSlots, means));
+    const { slots } = (previousSlots = assignSlots(
+      previousSlots,
+      members.map(([largest]) => means[largest]),
+    ));
     const xyz = projectRows(sample?.rows ?? new Float32Array(0), scale, projection, AXES);
     const unscaled = new Float64Array(dim).fill(1);
     const centres = Float64Array.from(
       projectRows(Float32Array.from(means.flat()), unscaled, projection, AXES),
     );
-    const projected = new Float64Array(k * AXES ** 2);
+    const projected = new Float64Array(weights.length * AXES ** 2);
     for (const [c, covariance] of covariances.entries())
       projected.set(projectCovariance(covariance, projection.axes, AXES), c * AXES ** 2);
-    if (dim === 1) addHeights(weights, centres, projected, xyz, labels);
-    const [rows, counted] = [counts ?? sizes, counts !== null];
-    const table = clusterTable({ weights, means, covariances, rows, counted, logRatios: splitRatio, ids });
+    if (dim === 1) addHeights(weights, members, centres, projected, xyz, labels);
+    const table = clusterTable({
+      ...{ members, weights, means, covariances, ids },
+      rows: counts ?? totalsByCluster(sizes, groups),
+      counted: counts !== null,
+      logRatios: splitRatio,
+    });
     return {
       epoch: state.epoch,
-      k,
+      k: members.length,
       dim,
-      counted,
+      counted: table.counted,
       isUpdate: table.isUpdate,
       tree: tree && { ...tree, ids },
+      weights,
       centres,
       xyz,
       labels,
-      clusters: table.clusters.map((row, c) => {
-        return { ...row, slot: slots[c], colour: isOver ? row.id : slots[c], group: null };
-      }),
+      clusters: table.clusters.map((row, c) => ({
+        ...{ ...row, slot: slots[c], colour: isOver ? row.id : slots[c] },
+        group: null,
+      })),
       covariances: projected,
       shares: projection.shares,
       isMap: false,
       rows: sample?.numbers ?? new Float64Array(0),
-      typical: sample ? typicalRows(sample, labels, state) : [],
+      typical: sample ? typicalRows(sample, labels, members, state) : [],
     };
   };
 }
@@ -112,14 +127,21 @@ const MOST_TYPICAL = 10;
 function typicalRows(
   { rows, dim, numbers }: DisplaySample,
   labels: Int32Array,
+  members: readonly (readonly number[])[],
   { means, scale }: ViewedState,
 ): number[][] {
-  const found = means.map((): { row: number; distance: number }[] => []);
+  const found = members.map((): { row: number; distance: number }[] => []);
+  const squared = (i: number, centre: readonly number[]) => {
+    let sum = 0;
+    for (let d = 0; d < dim; d++) sum += (rows[i * dim + d] * scale[d] - centre[d]) ** 2;
+    return sum;
+  };
   for (const [i, row] of numbers.entries()) {
-    const centre = means[labels[i]];
     const nearest = found[labels[i]];
-    let distance = 0;
-    for (let d = 0; d < dim; d++) distance += (rows[i * dim + d] * scale[d] - centre[d]) ** 2;
+    const distance = members[labels[i]].reduce(
+      (least, component) => Math.min(least, squared(i, means[component])),
+      Infinity,
+    );
     if (nearest.length === MOST_TYPICAL && distance >= nearest[MOST_TYPICAL - 1].distance) continue;
     nearest.push({ row, distance });
     nearest.sort((a, b) => a.distance - b.distance).splice(MOST_TYPICAL);
@@ -131,11 +153,12 @@ function typicalRows(
 const HIGHEST = 0.4;
 
 /**
- * With one column, the second coordinate of a centre becomes the height of its cluster's curve, which is its density times its weight,
- * and points are spread below these.
+ * With one column, the second coordinate of a centre becomes the height of its component's curve, which is its density times its weight,
+ * and points are spread below the highest of their cluster.
  */
 function addHeights(
   weights: readonly number[],
+  members: readonly (readonly number[])[],
   centres: Float64Array,
   covariances: Float64Array,
   xyz: Float32Array,
@@ -148,11 +171,13 @@ function addHeights(
   const peaks = weights.map((weight, c) => weight / Math.sqrt(variances[c]));
   const unit = (HIGHEST * (Math.max(...ends) - Math.min(...ends))) / Math.max(...peaks);
   for (const [c, peak] of peaks.entries()) centres[3 * c + 1] = unit * peak;
-  for (const [i, c] of labels.entries())
-    xyz[3 * i + 1] = goldenSequence(i) * curveHeight(centres, covariances, c, xyz[3 * i]);
+  for (const [i, label] of labels.entries()) {
+    const heights = members[label].map((c) => curveHeight(centres, covariances, c, xyz[3 * i]));
+    xyz[3 * i + 1] = goldenSequence(i) * Math.max(...heights);
+  }
 }
 
-/** The height at `x` of the curve of a cluster of one column. */
+/** The height at `x` of the curve of a component of one column. */
 export const curveHeight = (centres: Float64Array, covariances: Float64Array, c: number, x: number): number =>
   centres[3 * c + 1] * Math.exp(-((x - centres[3 * c]) ** 2) / (2 * (covariances[9 * c] || 1e-12)));
 
@@ -177,7 +202,11 @@ export function createMap(): (view: ModelView, sample: DisplaySample, scale: rea
     const xyz = new Float32Array(3 * n);
     for (let i = 0; i < n; i++) xyz.set(places.subarray(2 * i, 2 * i + 2), 3 * i);
     const numbers = view.rows.length ? Float64Array.from(shown, (row) => view.rows[row]) : view.rows;
-    return { ...view, ...spreadOf(xyz, labels, view.k), isMap: true, xyz, labels, rows: numbers };
+    return {
+      ...{ ...view, ...spreadOf(xyz, labels, view.k), isMap: true, xyz, labels, rows: numbers },
+      weights: view.clusters.map(({ weight }) => weight),
+      clusters: view.clusters.map((cluster, c) => ({ ...cluster, components: [c] })),
+    };
   };
 }
 

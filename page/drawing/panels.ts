@@ -7,6 +7,7 @@ import {
   type Summary,
 } from '../../run/summary.ts';
 import { isOver, type Outcome, type RunInfo } from './api.ts';
+import { type ClusterTable, nonEmpty } from './clusters.ts';
 import {
   compactCount,
   count,
@@ -27,11 +28,17 @@ interface TopNumbers {
   workers: number;
   time: number;
   result: Summary | null;
+  view: Pick<ClusterTable, 'counted' | 'clusters'> | null;
 }
+
+/** K of the result; before, the clusters of all rows once these are labelled; before, the components that are trained. */
+export const kNow = ({ history, result, view }: Pick<TopNumbers, 'history' | 'result' | 'view'>) =>
+  result?.k ?? (view?.counted ? nonEmpty(view.clusters.map(({ rows }) => rows)).length : currentK(history));
 
 const score = (value: number | null | undefined) => value?.toFixed(4) ?? '';
 
-export function topNumbers({ run, history, workers, time, result }: TopNumbers): string {
+export function topNumbers(numbers: TopNumbers): string {
+  const { run, history, workers, time, result } = numbers;
   const { epochs, events } = history;
   const started = events.findLast((event) => event.type === 'start');
   const done = events.findLast((event) => event.type === 'done');
@@ -42,7 +49,7 @@ export function topNumbers({ run, history, workers, time, result }: TopNumbers):
     : events.findLast((event) => event.type === 'encoder-epoch');
   const outliers = result?.outliers ?? done?.outliers;
   const tiles: [id: string, name: string, value: string, detail?: string][] = [
-    ['k', 'Clusters', count(result?.k ?? currentK(history)), certainty && `(${certainty})`],
+    ['k', 'Clusters', count(kNow(numbers)), certainty && `(${certainty})`],
     ['nmi', 'NMI', score(result?.nmi)],
     ['ari', 'ARI', score(result?.ari)],
     ['acc', 'ACC', score(result?.acc)],

@@ -139,7 +139,7 @@ const SDS = 2;
 const EXTENT = 1.4;
 /** Pixels between these and the edge. */
 const MARGIN = 12;
-/** Only the largest clusters get an ellipse. */
+/** Only the largest clusters get ellipses. */
 const MOST_ELLIPSES = 1000;
 
 /** The size of the picture, and which part of it is shown from which side. */
@@ -160,12 +160,12 @@ export function pointScene(
   whole: readonly boolean[] = shownAsAWhole(view),
 ) {
   const isLine = view.dim === 1 && !view.isMap;
-  const ellipses = view.clusters.map((_, c) => {
-    const [x, y] = rotatePoint(view.centres, c, rotation);
-    const ellipse = ellipseOf(x, y, rotateCovariance(view.covariances, c, rotation), SDS);
+  const ellipses = view.weights.map((_, component) => {
+    const [x, y] = rotatePoint(view.centres, component, rotation);
+    const ellipse = ellipseOf(x, y, rotateCovariance(view.covariances, component, rotation), SDS);
     return isLine ? { ...ellipse, y: y / 2, ry: y / 2 } : ellipse;
   });
-  const shown = ellipses.filter((_, c) => whole[c]);
+  const shown = ellipses.filter((_, component) => whole[component]);
   const viewport = viewportOf(shown, width, height, zoom);
   const n = view.labels.length;
   const [xs, ys] = [new Float32Array(n), new Float32Array(n)];
@@ -174,10 +174,11 @@ export function pointScene(
     xs[i] = screenX(x, viewport);
     ys[i] = screenY(y, viewport);
   }
-  const centres = ellipses.map(({ x }, c) => ({
-    x: screenX(x, viewport),
-    y: screenY(rotatePoint(view.centres, c, rotation)[1], viewport),
-  }));
+  // A mean of components may lie outside all of them.
+  const centres = view.clusters.map(({ components: [largest] }) => {
+    const [x, y] = rotatePoint(view.centres, largest, rotation);
+    return { x: screenX(x, viewport), y: screenY(y, viewport) };
+  });
   const numberRadius = view.k > 20 ? 8 : 9;
   const largestFirst = [...centres.keys()].sort((a, b) => view.clusters[b].rows - view.clusters[a].rows);
   // The number of a cluster that lies outside stands at the edge, with a line that points there.
@@ -191,22 +192,26 @@ export function pointScene(
   /** Where the number of a cluster is; null: there is no room. */
   const numbers = centres.map((): Spot | null => null);
   for (const [i, c] of present.entries()) numbers[c] = spots[i];
-  /** The ellipse of each cluster, or with one column its curve, as a path; empty on a map. */
+  /** The ellipses of each cluster's components, or with one column their curves, as a path; empty on a map. */
   const outlines = Array<string>(view.isMap ? 0 : view.k).fill('');
   for (const c of view.isMap ? [] : largestFirst.slice(0, MOST_ELLIPSES))
-    outlines[c] = isLine ? curvePath(view, c, viewport) : ellipsePath(ellipses[c], viewport);
+    outlines[c] = view.clusters[c].components
+      .map((component) =>
+        isLine ? curvePath(view, component, viewport) : ellipsePath(ellipses[component], viewport),
+      )
+      .join('');
   /** Of a point. */
   const radius = Math.min(3, Math.max(1.15, 3.2 * (600 / Math.max(1, n)) ** 0.28));
   return { xs, ys, radius, centres, outlines, numbers, numberRadius };
 }
 
-/** The clusters that the picture shows as a whole, however it is turned. */
-export function shownAsAWhole({ clusters, centres, covariances }: ModelView): boolean[] {
+/** The components that the picture shows as a whole, however it is turned. */
+export function shownAsAWhole({ weights, centres, covariances }: ModelView): boolean[] {
   const variance = (c: number) => covariances[9 * c] + covariances[9 * c + 4] + covariances[9 * c + 8];
   return inPicture(
-    clusters.map(({ weight }) => weight),
-    clusters.map((_, c) => centres.subarray(3 * c, 3 * c + 3)),
-    clusters.map((_, c) => SDS * Math.sqrt(variance(c) / 2)),
+    weights,
+    weights.map((_, c) => centres.subarray(3 * c, 3 * c + 3)),
+    weights.map((_, c) => SDS * Math.sqrt(variance(c) / 2)),
   );
 }
 
@@ -233,11 +238,14 @@ function curvePath({ centres, covariances }: ModelView, c: number, viewport: Vie
 }
 
 /** What the two axes show. */
-export function axesText({ dim, k, shares, isMap }: ModelView): string {
+export function axesText({ dim, k, weights, shares, isMap }: ModelView): string {
   if (isMap) return 'a map';
   if (dim === 1) return 'one column; heights are densities times weights';
-  if (k === 1) return 'axes of largest variance';
-  return `${percent(shares[0] + shares[1], 0)} of the between-cluster scatter`;
+  if (weights.length === 1) return 'axes of largest variance';
+  const share = percent(shares[0] + shares[1], 0);
+  return weights.length > k
+    ? `${share} of the scatter between components`
+    : `${share} of the between-cluster scatter`;
 }
 
 const HEIGHT = 520;

@@ -235,6 +235,7 @@ function currentState({ recorder, config }: Pick<MonitoredRun, 'recorder' | 'con
   return {
     ...{ epoch: state.epoch, frozen: state.frozen, sample: preparations },
     ...rest,
+    ...(state.groups && { groups: [...state.groups] }),
     sizes: softCounts(state.mixture.weights, sampleRows, weightSmoothing(config.schedule)),
     ...modelOf(state.mixture, run.transform),
     classifier: inBase64(classifierOf(config.schedule, state, run.transform.scale)),

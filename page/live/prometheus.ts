@@ -3,6 +3,7 @@ import { addProcessMetrics } from '../../base/process-metrics.ts';
 import type { Counts } from '../../coordinator/rounds/accounting.ts';
 import type { MemberView } from '../../coordinator/rounds/registry.ts';
 import type { Server } from '../../coordinator/rounds/server.ts';
+import { totalsByCluster } from '../../model/gaussian/components.ts';
 import type { Layout } from '../../model/layout.ts';
 import { softCounts } from '../../model/mixture.ts';
 import { weightSmoothing } from '../../model/schedule.ts';
@@ -181,8 +182,11 @@ function readers(sources: MetricSources): { [Name in MetricName]: () => MetricRe
     counters.encoder && read(counters.encoder);
   const graph = () => recorder.snapshot()?.state.graph;
   const weights = () => [...(recorder.snapshot()?.state.mixture.weights ?? [])];
+  /** Sums of what components have. */
   const byCluster = (values: readonly number[]): MetricReading =>
-    values.slice(0, MAX_CLUSTERS).map((value, k) => [String(k), value]);
+    totalsByCluster(values, recorder.snapshot()?.state.groups)
+      .slice(0, MAX_CLUSTERS)
+      .map((value, k) => [String(k), value]);
   const sampleRows = () => recorder.run()?.sampleRows ?? null;
   const areMany = () => server.members().length > MAX_WORKERS;
   /** The values of workers, or those of each host's together. */
@@ -217,7 +221,10 @@ function readers(sources: MetricSources): { [Name in MetricName]: () => MetricRe
       [[sources.versions.dpmesh, process.version, server.identity() ?? ''], 1],
     ],
     'run_state{state}': () => STATUSES.map((state) => [state, Number(state === recorder.status())]),
-    clusters: () => epochs.k ?? recorder.snapshot()?.state.mixture.k ?? null,
+    clusters: () => {
+      const { state, counts } = recorder.snapshot() ?? {};
+      return counts?.filter((rows) => rows > 0).length ?? epochs.k ?? state?.mixture.k ?? null;
+    },
     epoch: () => epochs.last,
     max_epochs: () => config.maxEpochs,
     epochs_total: () => epochs.count,

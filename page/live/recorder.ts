@@ -1,12 +1,12 @@
 import type { Prepared } from '../../coordinator/fit/run-context.ts';
 import type { Observer } from '../../coordinator/fit/train.ts';
 import type { RoundListener } from '../../coordinator/rounds/scheduler.ts';
-import type { State } from '../../model/state.ts';
+import { clustersOf, type State } from '../../model/state.ts';
 import { readHistory } from '../../run/event-log.ts';
 import type { RunEvent } from '../../run/events.ts';
 import { addEpoch, addEvent, keptEventsOf } from '../../run/history.ts';
 import type { History, MergeTree, Message, Status, WorkSpan } from '../drawing/api.ts';
-import { createSplitRatios } from '../split-ratios.ts';
+import { clusterRatios, createSplitRatios } from '../split-ratios.ts';
 
 export type Recorder = ReturnType<typeof createRecorder>;
 
@@ -57,7 +57,7 @@ export function createRecorder(history: Iterable<string> = [], now: () => number
   function newState(next: State): void {
     state = next;
     versions.snapshot++;
-    listener?.({ type: 'state', epoch: next.epoch, k: next.mixture.k });
+    listener?.({ type: 'state', epoch: next.epoch, k: clustersOf(next) });
   }
 
   const observer: Observer = {
@@ -126,7 +126,8 @@ export function createRecorder(history: Iterable<string> = [], now: () => number
     snapshot() {
       const run = current();
       if (!run || !state) return null;
-      return { ...run, state, splitRatio: ratios.of(state.mixture.k), counts, tree, ids, preparations };
+      const splitRatio = clusterRatios(ratios.of(state.mixture.k), state.groups);
+      return { ...run, state, splitRatio, counts, tree, ids, preparations };
     },
     history: (): History => ({ epochs: past.epochs, events: keptEventsOf(past), work: workSince(0).work }),
     /** A number that changes whenever the result of `history` or `snapshot` does. */

@@ -15,7 +15,7 @@ interface Exemplars {
   /** Its label. */
   cluster: number;
   rows: number;
-  /** What the decoder makes of the mean code; null without an encoder. */
+  /** What the decoder makes of the mean code; null without an encoder, and of a cluster with several components, whose mean may be outside it. */
   decoded: Float32Array | null;
   /** Rows that are nearest to the centre, nearest first: of all, or of a sample. */
   images: Float32Array[];
@@ -58,7 +58,8 @@ export async function exemplarView({ view, typical, border, images, codes }: Exe
     const nearest = await read(typical(cluster).slice(0, MOST_IMAGES));
     const others = (border?.(cluster) ?? []).filter((row) => !nearest.at.includes(row));
     const mean = clusters.length < MOST_CLUSTERS && means?.[cluster];
-    const decoded = codes && mean ? codes.decode(mean) : null;
+    const isOne = view.clusters[cluster].components.length === 1;
+    const decoded = codes && mean && isOne ? codes.decode(mean) : null;
     clusters.push({
       ...{ cluster: view.clusters[cluster].id, rows: rowsOf(cluster), decoded, ...nearest },
       border: await read(others.slice(0, MOST_BORDER)),

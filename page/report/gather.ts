@@ -7,6 +7,7 @@ import type { Source } from '../../data/source.ts';
 import type { Transform } from '../../data/transform.ts';
 import { planTransform } from '../../data/transform-plan.ts';
 import { splitEvenly } from '../../model/arrays.ts';
+import { type Groups, totalsByCluster } from '../../model/gaussian/components.ts';
 import { type Mixture, softCounts } from '../../model/mixture.ts';
 import type { Order } from '../../model/order.ts';
 import { weightSmoothing } from '../../model/schedule.ts';
@@ -40,7 +41,7 @@ import {
   sampledLabels,
   tabulate,
 } from '../rows.ts';
-import { splitRatiosIn } from '../split-ratios.ts';
+import { clusterRatios, splitRatiosIn } from '../split-ratios.ts';
 import { assertReportFolder, drawReport, type Report } from './draw.ts';
 import { exemplarView } from './exemplars.ts';
 import { crosstab, type ReportContents } from './page.ts';
@@ -166,7 +167,11 @@ function modelFromCheckpoint(
   return {
     transform,
     mixture: state.mixture,
-    rows: softCounts(state.mixture.weights, state.sample.rows, weightSmoothing(schedule)),
+    groups: state.groups ?? null,
+    rows: totalsByCluster(
+      softCounts(state.mixture.weights, state.sample.rows, weightSmoothing(schedule)),
+      state.groups,
+    ),
     counted: false,
     classifier: classifierOf(schedule, state, transform.scale),
   };
@@ -214,7 +219,7 @@ interface ViewInputs {
 /** Points and clusters on axes and on a map, and images; without points if the data cannot be read. */
 async function viewsOf(path: string, inputs: ViewInputs) {
   const { run, fitted, history, done, tree, points } = inputs;
-  const { transform, mixture, counted } = fitted;
+  const { transform, mixture, groups, counted } = fitted;
   let withoutPoints: string | null = null;
   const source = await openUnchanged(path, inputs, inputs.open, (why) => {
     withoutPoints = `${why}: the pictures show no points`;
@@ -225,15 +230,16 @@ async function viewsOf(path: string, inputs: ViewInputs) {
     const labels = !sample
       ? new Int32Array(0)
       : done
-        ? sampledLabels(path, run.data.rows, sample.numbers.length, mixture.k, run.ids)
+        ? sampledLabels(path, run.data.rows, sample.numbers.length, fitted.rows.length, run.ids)
         : classify(fitted.classifier!, sample.rows);
     const rows = Array.from(fitted.rows);
     const state = {
       ...modelOf(mixture, transform),
+      groups: groups ? [...groups] : undefined,
       epoch: run.result?.epochs ?? inputs.checkpoint?.state.epoch ?? 0,
       sizes: rows,
       counts: counted ? rows : null,
-      splitRatio: ratiosOf(history, finalOrder(run, done), mixture.k),
+      splitRatio: clusterRatios(ratiosOf(history, finalOrder(run, done), mixture.k), groups),
       tree,
       ids: done ? run.ids : undefined,
     };
@@ -246,7 +252,7 @@ async function viewsOf(path: string, inputs: ViewInputs) {
   }
 }
 
-/** For each of the K clusters the log-ratio of the last proposal to split it; null: none is known. */
+/** For each of the K components the log-ratio of the last proposal to split it; null: none is known. */
 function ratiosOf(history: RunHistory | null, order: Order | null, k: number): (number | null)[] {
   const ratios = history ? splitRatiosIn(history.events, history.epochs.k[0] ?? 1) : [];
   const numbered = order ? order.map((old) => ratios[old] ?? null) : ratios;
@@ -254,7 +260,7 @@ function ratiosOf(history: RunHistory | null, order: Order | null, k: number): (
 }
 
 /**
- * For each cluster of the results the number that it has in events; null: the same; none where that is not known, of a run that was
+ * For each component of the results the number that it has in events; null: the same; none where that is not known, of a run that was
  * killed as it wrote its results.
  */
 function finalOrder({ order, result }: RunFile, done: boolean): Order | null {
@@ -355,6 +361,8 @@ interface FittedModel {
   transform: Transform;
   /** In model coordinates, centred on the mean of the data, as in a checkpoint. */
   mixture: Mixture;
+  /** The cluster of each component; null: each is one. */
+  groups: Groups | null;
   /** Rows of each cluster. `counted`: by the labels of all rows (finished runs); else soft counts of the sample. */
   rows: ArrayLike<number>;
   counted: boolean;
@@ -364,7 +372,7 @@ interface FittedModel {
 
 /** Reads the model of a finished run. UserError if files are missing or damaged. */
 function readFittedModel(run: string): FittedModel {
-  const { transform, classifier, files } = readTrainedModel(run);
+  const { transform, classifier, groups, k: clusters, files } = readTrainedModel(run);
   const { k, dim: d, covariance, weights, means, covariances, counts } = readSavedMixture(files);
   if (d !== transform.dim || k !== classifier.at(-1)!.values.length)
     throw files.damaged('mixture/means.npy', `its shape (${k}, ${d}) is not that of the model`);
@@ -372,7 +380,8 @@ function readFittedModel(run: string): FittedModel {
   return {
     transform,
     classifier: null,
-    rows: labelCounts(files, k) ?? counts,
+    groups,
+    rows: labelCounts(files, clusters) ?? totalsByCluster(counts, groups),
     counted: true,
     mixture: { k, d, covariance, weights, means: centred, covariances: splitEvenly(covariances, k) },
   };

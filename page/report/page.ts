@@ -74,6 +74,7 @@ export function reportPage(
       ...{ run, workers: 0, time: history?.epochs.time.at(-1) ?? 0 },
       history: history ?? emptyHistory(),
       result: outcome?.result ?? null,
+      view,
     }),
     'score-legend': outcome ? scoreLegend(outcome.result) : '',
     axes: view ? escaped(axesText(view)) : '',
@@ -90,7 +91,7 @@ export function reportPage(
     'tree-legend': view?.tree ? escaped(treeLegend(view.tree)) : '',
     classes: contents.confusion ? classesPanels(contents.confusion) : '',
     k: picture('k')?.svg ?? '',
-    'k-legend': history ? changesText(history, classes) : '',
+    'k-legend': history ? changesText(history, view, classes) : '',
     losses: picture('losses')?.svg ?? '',
     config: configEntries(run, about),
     outcome: outcome ? outcomeEntries(outcome, run.config) : '',
@@ -180,13 +181,16 @@ function classesPanels({ clusters, classes, counts, mixedUp }: Crosstab): string
   ].join('\n');
 }
 
-function changesText({ events }: RunHistory, classes: number | null): string {
+function changesText({ events }: RunHistory, view: GatheredRun['view'], classes: number | null): string {
   const changes = kChanges(events);
   const changed = (kind: 'split' | 'merge') =>
     counted(changes.filter((change) => change.kind === kind).length, `${kind} step`);
   const resumed = events.filter(({ type }) => type === 'resume').length;
   return [
     `${changed('split')} and ${changed('merge')} changed K.`,
+    ...(view && view.weights.length > view.k
+      ? [`K counts components: the last ${view.weights.length} are those of ${counted(view.k, 'cluster')}.`]
+      : []),
     ...(resumed ? [`The run was resumed ${counted(resumed, 'time')}.`] : []),
     ...(classes === null
       ? []

@@ -72,11 +72,16 @@ test('each row is in one tile, where it is on the map; large tiles have a random
   assert.ok(Math.abs(first.length - n / Math.round(n / TILE_ROWS)) < 400, `${first.length}`);
   assert.ok(Math.abs(first.filter(({ record }) => record.cluster === 5).length / first.length - 0.1) < 0.02);
   assert.equal(index.places[6], null, 'a cluster without rows');
+  const own = index.places[5]!;
+  const isThere = (row: number) =>
+    labels[row] === 5 &&
+    Math.hypot(xy[2 * row] - left - side * own.x, xy[2 * row + 1] - bottom - side * own.y) < 1e-5 * side;
+  assert.ok([...labels.keys()].some(isThere), 'the place of a cluster, of whatever shape, is that of a row');
   const x = [...labels.keys()]
     .filter((i) => labels[i] === 5)
     .map((i) => xy[2 * i])
     .sort((a, b) => a - b);
-  assert.ok(Math.abs(left + side * index.places[5]!.x - x[x.length >> 1]) < 4, 'the median, of a sample');
+  assert.ok(Math.abs(left + side * own.x - x[x.length >> 1]) < 4, 'the median, of a sample');
   assert.equal(index.sample, n);
   assert.equal(map.sample().length, n * RECORD);
   assert.equal(map.density().length, DENSITY_CELLS ** 2);

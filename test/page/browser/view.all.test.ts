@@ -5,6 +5,10 @@ import { request } from 'node:http';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { writeNpy } from '../../../data/npy.ts';
+import { colourOf } from '../../../page/drawing/svg.ts';
+import { readSavedMixture } from '../../../run/row-files.ts';
+import { runFiles } from '../../../run/run-files.ts';
+import { readSavedClusters } from '../../../run/saved-clusters.ts';
 import {
   D,
   dpmesh,
@@ -19,6 +23,7 @@ import {
   until,
 } from '../../e2e/support.ts';
 import { becomes, closeBrowser, colours, drawn, labelOf, noBrowser, open, textOf } from './browser.ts';
+import { normal, uniform } from './world.ts';
 
 const folder = scratch();
 const { data, labels } = easyData(folder, 'easy', 2000);
@@ -100,6 +105,56 @@ describe('view', { skip: noBrowser }, () => {
     }
     assert.equal(Object.keys(looks[0]).length, K);
     assert.deepEqual(looks[1], looks[0]);
+  });
+
+  test('shows clusters of several components as the live page did at the end: a number, a colour and a line for each', async () => {
+    const random = uniform(5);
+    const ring = () => {
+      const [angle, radius] = [2 * Math.PI * random(), Math.sqrt(4 + 12 * random())];
+      return [radius * Math.cos(angle), radius * Math.sin(angle)];
+    };
+    const ball = () => [8 + normal(random) / 2, normal(random) / 2];
+    const rows = Array.from({ length: 4000 }, (_, i) => (i % 4 ? ring() : ball())).flat();
+    writeNpy(path('ring.npy'), '<f4', [4000, 2], Float32Array.from(rows));
+    const flags = ['--workers', 1, '--http', '127.0.0.1:0', '--linger', 600];
+    const live = start(trainArgs(path('ring.npy'), path('ring'), ...flags));
+    const looks: object[] = [];
+    const look = async (url: string) => {
+      const { page, complaints, close } = await open(url);
+      await drawn(page);
+      await page.locator('#tree').waitFor({ timeout: 60_000 });
+      await becomes(page, 'table-legend', /all rows of the data[\s\S]*several components/);
+      assert.deepEqual(complaints, []);
+      looks.push({
+        k: await textOf(page, 'now-k'),
+        ids: await page.locator('#table tbody th').allTextContents(),
+        rows: await page.locator('#table tbody td:nth-child(2)').allTextContents(),
+        colours: await colours(page),
+        cut: await textOf(page, 'cut'),
+        points: await labelOf(page, 'scatter'),
+      });
+      await close();
+    };
+    const pageOf = /watch it at (http:\S+\/)/;
+    await look(await until('an address', () => pageOf.exec(live.stderr())?.[1], live));
+    live.kill('SIGINT');
+    await live.ended;
+    const { url, running } = await viewing(path('ring'));
+    await look(url);
+    await ended(running);
+    assert.deepEqual(looks[1], looks[0]);
+    const files = runFiles(path('ring'));
+    const { weights } = readSavedMixture(files);
+    const { clusters } = readSavedClusters(files)!;
+    assert.ok(clusters.length < weights.length, `${weights.length} components`);
+    assert.deepEqual(looks[0], {
+      k: String(clusters.length),
+      ids: clusters.map(({ cluster }) => String(cluster)),
+      rows: clusters.map(({ size }) => size.toLocaleString('en')),
+      colours: clusters.map(({ cluster }) => colourOf(cluster)),
+      cut: (looks[0] as { cut: string }).cut,
+      points: `4,000 sample points in ${clusters.length} clusters`,
+    });
   });
 
   test('shows several in a table with what differs, and the clusters of two against each other', async () => {

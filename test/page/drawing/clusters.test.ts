@@ -6,6 +6,7 @@ import {
   cardsLegend,
   clusterCards,
   clusterTable,
+  legend,
   neighboursText,
   nonEmpty,
   separationText,
@@ -48,6 +49,38 @@ test('spread, rows, and the nearest cluster in standard deviations', () => {
   assert.deepEqual([clusters[1].rows, clusters[1].logRatio, clusters[2].logRatio], [8, null, -2]);
   const full = three.covariances.map((diagonal) => [diagonal[0], 0, 0, diagonal[1]]);
   assert.deepEqual(clusterTable({ ...three, covariances: full }), clusterTable(three));
+});
+
+test('a cluster of several components: spread over all of them, and the nearest of each counts', () => {
+  // The first two are far apart, and both are of cluster 0.
+  const means = [
+    [-10, 0],
+    [10, 0],
+    [0, 4],
+    [13, 0],
+  ];
+  const table = clusterTable({
+    members: [[0, 1], [2], [3]],
+    weights: [0.3, 0.3, 0.2, 0.2],
+    ...{ means, covariances: means.map(() => [1, 1]) },
+    ...{ rows: [6, 2, 2], counted: true, logRatios: [null, null, -3] },
+  });
+  const [first, second, third] = table.clusters;
+  assert.deepEqual(
+    table.clusters.map(({ components }) => components),
+    [[0, 1], [2], [3]],
+  );
+  assert.deepEqual([first.rows, first.weight, first.logRatio, third.logRatio], [6, 0.6, null, -3]);
+  assert.ok(Math.abs(first.spread - Math.sqrt((2 + 100) / 2)) < 1e-12);
+  assert.deepEqual(first.nearest[0], { cluster: 2, separation: 1.5 });
+  assert.deepEqual(third.nearest[0], { cluster: 0, separation: 1.5 });
+  assert.equal(second.nearest[0].cluster, 0);
+  assert.deepEqual(
+    first.nearest.map(({ cluster }) => cluster),
+    [2, 1],
+  );
+  assert.match(legend(table), /several components/);
+  assert.doesNotMatch(legend(clusterTable(three)), /components/);
 });
 
 test('clusters without rows have no neighbour and are no neighbours', () => {

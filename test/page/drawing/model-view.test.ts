@@ -12,7 +12,7 @@ import {
   type DisplaySample,
   sampledRows,
 } from '../../../page/drawing/model-view.ts';
-import { pointsPicture } from '../../../page/drawing/points.ts';
+import { axesText, pointScene, pointsPicture } from '../../../page/drawing/points.ts';
 import { colourOf } from '../../../page/drawing/svg.ts';
 import { inCut, treePicture } from '../../../page/drawing/tree-picture.ts';
 import { treeOf, world } from '../browser/world.ts';
@@ -25,7 +25,8 @@ function createAnalyser() {
     assert.ok('mixture' in state.classifier);
     const { weights, bias, constant } = state.classifier.mixture;
     const mixture = { weights: floats(weights), bias: floats(bias), constant: floats(constant) };
-    const labels = classify({ mixture }, sample?.rows ?? new Float32Array(0));
+    const groups = state.groups && Int32Array.from(state.groups);
+    const labels = classify({ mixture, groups }, sample?.rows ?? new Float32Array(0));
     return viewOf(state, sample, labels, isOver);
   };
 }
@@ -101,6 +102,74 @@ test('colours stay during the run; after it they are those of the report', () =>
   assert.deepEqual(own(last, 'slot'), [5, 4, 3, 2, 1, 0], 'slots stay, and with them the pinned cluster');
   assert.ok(last.counted && !opened.counted);
   for (const [c, { rows }] of last.clusters.entries()) assert.equal(rows, c + 1);
+});
+
+/** Six components of four clusters. */
+const GROUPS = [0, 1, 0, 2, 1, 3];
+const asGroups = (state: StateOf): StateOf => ({
+  ...{ ...state, groups: GROUPS, counts: [40, 30, 20, 10] },
+  splitRatio: [null, null, -2, -3],
+});
+
+test('clusters of several components: an ellipse for each, one number, and one line in the table', () => {
+  for (const dim of [1, 5]) {
+    const { sample, stateAt, scale } = world({ clusters: 6, dim, rows: 500 });
+    const display = displayed(sample, dim);
+    const state = asGroups(stateAt(100));
+    const view = createAnalyser()(state, display, true);
+    const parts = createAnalyser()(stateAt(100), display, true);
+    assert.deepEqual([view.k, view.clusters.length, view.weights.length], [4, 4, 6]);
+    assert.deepEqual(
+      view.labels,
+      parts.labels.map((component) => GROUPS[component]),
+    );
+    assert.deepEqual(
+      view.clusters.map(({ rows, logRatio, colour }) => [rows, logRatio, colour]),
+      [
+        [40, null, 0],
+        [30, null, 1],
+        [20, -2, 2],
+        [10, -3, 3],
+      ],
+    );
+    assert.deepEqual([view.centres, view.covariances], [parts.centres, parts.covariances]);
+    for (const { components } of view.clusters)
+      for (const [i, component] of components.slice(1).entries())
+        assert.ok(view.weights[component] <= view.weights[components[i]], 'the largest is in front');
+    const scene = pointScene(view, { width: 600, height: 400 });
+    assert.deepEqual(
+      scene.outlines.map((outline) => outline.match(/M/g)!.length),
+      [2, 2, 1, 1],
+    );
+    const each = pointScene(parts, { width: 600, height: 400 });
+    assert.deepEqual(
+      scene.centres,
+      view.clusters.map(({ components: [largest] }) => each.centres[largest]),
+    );
+    for (const [c, rows] of view.typical.entries()) {
+      const labels = rows.map((row) => view.labels[view.rows.indexOf(row)]);
+      assert.deepEqual(labels, Array(rows.length).fill(c));
+    }
+    assert.equal(tableRows(view).split('\n').length, 4);
+    assert.deepEqual(
+      [...pointsPicture(view).matchAll(/font-weight="600"[^>]*>(\d)<\/text>/g)].map(([, id]) => id).sort(),
+      ['0', '1', '2', '3'],
+    );
+    if (dim > 1) assert.match(axesText(view), /between components$/);
+    const map = createMap()(view, display, scale);
+    if (map.isMap) assert.equal(pointScene(map, { width: 600, height: 400 }).numbers.length, 4);
+  }
+});
+
+test('at the end of a run, a cluster has the colour of its largest component, and so it stays', () => {
+  const { sample, stateAt } = world({ clusters: 6, dim: 3, rows: 50 });
+  const analyse = createAnalyser();
+  const before = analyse(stateAt(100), displayed(sample, 3));
+  const after = analyse(asGroups(stateAt(100)), displayed(sample, 3));
+  assert.deepEqual(
+    after.clusters.map(({ colour }) => colour),
+    after.clusters.map(({ components: [largest] }) => before.clusters[largest].colour),
+  );
 });
 
 test('a map has some of the points, at the same places in each state, with the labels of that state', () => {

@@ -74,7 +74,7 @@ test('names of groups', () => {
 
 const BARE = { rows: 1, weight: 0.1, spread: 1, nearest: [], logRatio: null, group: null };
 const clustersOf = (colours: readonly number[]): Cluster[] =>
-  colours.map((colour, slot) => ({ ...BARE, id: slot, slot, colour }));
+  colours.map((colour, slot) => ({ ...BARE, id: slot, slot, colour, components: [slot] }));
 const colours = (clusters: Cluster[]) => clusters.map(({ colour }) => colour);
 
 /** Clusters 1 and 3 join first, then 0 and 2, then these two, then cluster 4. */

@@ -126,6 +126,22 @@ describe('the metrics', () => {
     await createMetrics(input).metrics();
   });
 
+  test('count clusters once components are joined to them', async () => {
+    const run = fakeRun();
+    const { state } = run.recorder.snapshot()!;
+    const joined = { ...state, groups: Int32Array.of(0, 1, 0) };
+    const recorder = { ...run.recorder, snapshot: () => ({ state: joined, counts: [600, 300] }) as never };
+    const text = await createMetrics({ ...run, recorder }).metrics();
+    const of = (name: string) =>
+      [...text.matchAll(new RegExp(`^dpmesh_${name}\\{.*\\} (.*)$`, 'gm'))].map(
+        ([, value]) => Math.round(1e6 * Number(value)) / 1e6,
+      );
+    assert.deepEqual(
+      [of('clusters'), of('cluster_weight'), of('cluster_rows')],
+      [[2], [0.666667, 0.333333], [600, 300]],
+    );
+  });
+
   test('match docs/monitoring.md in name, type and labels', async () => {
     const docs = readFileSync(new URL('../../../docs/monitoring.md', import.meta.url), 'utf8');
     const documented = new Map(

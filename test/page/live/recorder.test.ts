@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { TrainingRun } from '../../../coordinator/fit/run-context.ts';
 import type { State } from '../../../model/state.ts';
+import type { Message } from '../../../page/drawing/api.ts';
 import { createRecorder, type Recorder } from '../../../page/live/recorder.ts';
 
 test('history before a resume is read from the event log, without epochs whose work was lost', () => {
@@ -98,6 +99,30 @@ test('once all rows are labelled, state, counts and split ratios have the cluste
     ],
   );
   assert.notEqual(recorder.version('snapshot'), before);
+});
+
+test('clusters of several components: their ratios are not known, and K is that of clusters', () => {
+  const recorder = createRecorder();
+  recorder.prepared({} as TrainingRun, 9);
+  recorder.state(stateOf(3, 0.2, 0.5, 0.3));
+  for (const [cluster, logRatio] of [-1, -2, -3].entries())
+    recorder.event({
+      ...{ type: 'split', epoch: 3, clusters: [cluster], points: [1, 2], logRatio, accepted: false },
+    });
+  recorder.event({ type: 'step', epoch: 3, kind: 'split', changed: 0, k: 3 });
+  const said: Message[] = [];
+  recorder.listen((message) => void said.push(message));
+  const final = { ...stateOf(3, 0.5, 0.2, 0.3), groups: Int32Array.of(0, 0, 1) };
+  recorder.labelled([70, 30], { state: final, order: [1, 0, 2] }, null);
+  const { counts, splitRatio } = recorder.snapshot()!;
+  assert.deepEqual(
+    [counts, splitRatio],
+    [
+      [70, 30],
+      [null, -3],
+    ],
+  );
+  assert.deepEqual(said, [{ type: 'state', epoch: 3, k: 2 }]);
 });
 
 test('ratios that are not known stay so', () => {

@@ -410,6 +410,14 @@ describe('exemplars', () => {
     }
     assert.match(exemplarPicture(found), />decoded</);
   });
+
+  test('a mean of several components is not decoded', async () => {
+    const clusters = view.clusters.map((cluster, c) => ({ ...cluster, components: c ? [c + 1] : [0, 1] }));
+    const decode = (codes: Float32Array) => codes;
+    const joined = { view: { ...view, clusters }, typical, images, codes: { source, decode } };
+    for (const { cluster, decoded } of (await exemplarView(joined)).clusters)
+      assert.equal(decoded === null, cluster === 0);
+  });
 });
 
 test('the folder of a report has what the run has, and nothing of an earlier one', async () => {
