@@ -42,20 +42,14 @@ import { alarmsOf } from '../model/stream/drift.ts';
 import type { Drift } from '../model/stream/findings.ts';
 import {
   afterUpdate,
-  clusterIds,
-  clusterOfComponents,
   comesBack,
   type Named,
   namedClusters,
-  pooled,
-  type Residual,
-  residualDrift,
-  type Stream,
-  weightAfter,
-  withNewRows,
   withoutFaded,
   withPart,
-} from '../model/stream/stream.ts';
+} from '../model/stream/lineage.ts';
+import { pooled, residualDrift, weightAfter, withNewRows } from '../model/stream/sample.ts';
+import { clusterIds, clusterOfComponents, type Residual, type Stream } from '../model/stream/stream.ts';
 import { aboutClusters } from '../passes/count-words.ts';
 import { assertBase, hasKeptTexts, KEPT_TEXTS, keepTexts, keptTexts, readBase } from '../run/base-run.ts';
 import type { ClusterCheckpoint } from '../run/checkpoint.ts';

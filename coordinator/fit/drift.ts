@@ -7,7 +7,7 @@ import { priority, type Seed } from '../../model/random.ts';
 import { classify, type State } from '../../model/state.ts';
 import { driftOf, explained, graphDriftOf, likeliest, unchangedClusters } from '../../model/stream/drift.ts';
 import type { Drift } from '../../model/stream/findings.ts';
-import { withNewRows } from '../../model/stream/stream.ts';
+import { withNewRows } from '../../model/stream/sample.ts';
 
 /** What an update asks of new rows by the clusters before: how they differ from the rows these were trained on, and which they explain. Rows are as they are in the file. */
 

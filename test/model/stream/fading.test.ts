@@ -3,7 +3,7 @@ import { describe, test } from 'node:test';
 import { niwPrior } from '../../../model/gaussian/niw.ts';
 import { generator } from '../../../model/random.ts';
 import { addRow, statisticsLength } from '../../../model/statistics.ts';
-import { comesBack, fadedClusters, peakOf, remembered } from '../../../model/stream/stream.ts';
+import { comesBack, fadedClusters, peakOf, remembered } from '../../../model/stream/lineage.ts';
 
 const D = 3;
 const rng = generator('1', 'fading-test');

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { namedClusters } from '../../../model/stream/stream.ts';
+import { namedClusters } from '../../../model/stream/lineage.ts';
 
 /** Ids before and clusters now of rows, of which there are so many of each pair. */
 function rowsOf(pairs: readonly (readonly [was: number, now: number, rows: number])[]) {

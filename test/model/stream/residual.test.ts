@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { generator } from '../../../model/random.ts';
 import { alarmsOf } from '../../../model/stream/drift.ts';
-import { pooled, residualDrift, residualOf } from '../../../model/stream/stream.ts';
+import { pooled, residualDrift, residualOf } from '../../../model/stream/sample.ts';
 
 const { normal } = generator(3n, 'residual');
 /** Errors of so many rows, skewed as those of images are. */

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { priority } from '../../../model/random.ts';
-import { type StreamSample, weightAfter, withNewRows } from '../../../model/stream/stream.ts';
+import { weightAfter, withNewRows } from '../../../model/stream/sample.ts';
+import type { StreamSample } from '../../../model/stream/stream.ts';
 
 const EMPTY: StreamSample = { keys: new Float64Array(), most: 100 };
 

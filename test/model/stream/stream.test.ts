@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { afterUpdate, type Stream } from '../../../model/stream/stream.ts';
+import { afterUpdate } from '../../../model/stream/lineage.ts';
+import type { Stream } from '../../../model/stream/stream.ts';
 
 const T = new Float64Array(1);
 const stream: Stream = {
