@@ -62,6 +62,9 @@ const START_AXES = 2;
 /** Each part has so many rows on average, and as many as there are columns. */
 const ROWS_PER_PART = 10;
 
+/** Rows by which many parts are found. */
+const ROWS_FROM_ABOVE = 20_000;
+
 /** Responsibilities too small to matter. */
 const NEGLIGIBLE = 1e-12;
 
@@ -159,6 +162,7 @@ function refined(
   start: Float64Array[],
   passes: number,
   priorOf: (T: Float64Array[]) => Niw,
+  goesOn = false,
 ): SoftParts | null {
   const least = leastRows(d);
   let T = start;
@@ -170,7 +174,9 @@ function refined(
     const gaussians = T.map((t) => ({ weight: t[0] / total, ...pointEstimate(prior, t) }));
     const { r, entropy } = responsibilities(rows, d, gaussians, prior.covariance, prior.kinds);
     T = softStatistics(rows, d, r, T.length, prior.covariance);
-    if (pass === passes - 1) return T.every(([n]) => n >= least) ? { T, r, entropy } : null;
+    if (pass < passes - 1) continue;
+    if (T.every(([n]) => n >= least)) return { T, r, entropy };
+    if (!goesOn) return null;
   }
 }
 
@@ -268,6 +274,41 @@ export function bestSoftSplit(
     const scaled = found.T.map((t) => scaleStatistics(t, 1 / share));
     const logRatio = ratioOf({ T: scaled, entropy: found.entropy / share }, priorOf, alpha, zeta);
     return [{ some, T: found.T, logRatio }];
+  }
+}
+
+/** Rows of a micro-cluster on average, and how many there are at most. */
+const [ROWS_PER_MICRO, MOST_MICRO] = [10, 512];
+/** Rows times micro-clusters times numbers of a covariance at most: a second of a core for each pass of EM. */
+const MOST_WORK = 2 ** 29;
+
+/**
+ * A split into many parts, found from above: k-means cuts the rows into micro-clusters, and those are joined whose union has more evidence, under
+ * the prior that those left yield, with EM between. A grid of a hundred clusters has no halves to begin with. Null: there are too few rows or too
+ * many columns for more parts than `bestSoftSplit` has, or none stays apart.
+ */
+export function softSplitFromAbove(
+  rows: Float64Array,
+  priorOf: PriorOf,
+  alpha: number,
+  zeta: number,
+  rng: Rng,
+): SoftSplit | null {
+  const prior = priorOf([]);
+  const { d, covariance } = prior;
+  const n = rows.length / d;
+  const some = rowsAt(rows, d, shuffledPrefix(rng, n, Math.min(n, ROWS_FROM_ABOVE)));
+  const used = some.length / d;
+  const most = Math.floor(MOST_WORK / (used * statisticsLength(d, covariance)));
+  const m = Math.min(Math.floor(used / Math.max(ROWS_PER_MICRO, d)), MOST_MICRO, most);
+  if (m < 2 * PART_COUNTS.at(-1)!) return null;
+  let T = softStatistics(some, d, plusPlusStart(some, prior, m, rng), m, covariance);
+  for (;;) {
+    const found = refined(some, d, T, FIRST_PASSES, priorOf, true);
+    if (!found) return null;
+    console.error('  micro', found.T.length);
+    T = joined(priorOf(found.T), found, alpha);
+    if (T.length === found.T.length) return onAllRows(rows, T, n / used, priorOf, alpha, zeta);
   }
 }
 

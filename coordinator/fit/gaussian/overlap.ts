@@ -20,6 +20,7 @@ import {
   type SoftParts,
   type SoftSplit,
   softStatistics,
+  softSplitFromAbove,
   splitFurther,
   totalOfRows,
 } from '../../../model/gaussian/soft-split.ts';
@@ -213,10 +214,18 @@ export function splitOverlapping(
   let isAny = false;
   const halves: Float64Array[][] = clusters.map(() => []);
   for (const [k, split] of splits.entries()) {
-    if (split) continue;
+    const isFirst = state.mixture.k === 1;
+    if (split && !isFirst) continue;
     const own = judged(run, state, clusterRows, [k]);
     const rng = generator(seed, 'soft-split', state.epoch, k);
-    let found = chosen[k] ? bestSoftSplit(own.rows, own.priorOf, alpha, own.zeta, rng) : null;
+    let found = chosen[k] && !split ? bestSoftSplit(own.rows, own.priorOf, alpha, own.zeta, rng) : null;
+    if (isFirst) {
+      const t = performance.now();
+      const above = softSplitFromAbove(own.rows, own.priorOf, alpha, own.zeta, rng);
+      console.error('above', above?.T.length, above?.logRatio, 'other', found?.T.length, found?.logRatio, 'split', split?.parts.length, split?.logRatio, performance.now() - t);
+      if (above && !(above.logRatio <= (found?.logRatio ?? 0))) found = above;
+      if (split && !(found && found.logRatio > split.logRatio)) continue;
+    }
     if (found && state.mixture.k === 1 && sharesCovariances(run))
       found = beyondLaw(own, found, (gain) => clusterRows.isExplained(k, gain), alpha, rng);
     const parts = (found?.T ?? [totalOfRows(own.rows, d, covariance)]).map((t) =>
