@@ -24,6 +24,7 @@ export const SEEN = 'seen';
 const COLUMNS = Object.values(ROW_COLUMNS);
 /** The file of a column without its ending: its name in the index of parts. */
 export const stemOf = (file: string): string => file.replace(/\.npy$/, '');
+export type StemOf<Column> = Column extends { file: `${infer Stem}.npy` } ? Stem : never;
 
 /** The shape of the column in this file with so many rows; one number a row where it is no such column. */
 export const rowShape = (file: string, rows: number): number[] =>
@@ -52,9 +53,9 @@ const partFiles = Object.fromEntries(
 ) as PartFiles;
 type Columns = (typeof ROW_COLUMNS)[keyof typeof ROW_COLUMNS];
 type PartFiles = {
-  [Column in Columns as Column['file'] extends `${infer Stem}.npy`
-    ? Stem
-    : never]: Column['isOptional'] extends true ? z.ZodMiniOptional<typeof partFile> : typeof partFile;
+  [Column in Columns as StemOf<Column>]: Column['isOptional'] extends true
+    ? z.ZodMiniOptional<typeof partFile>
+    : typeof partFile;
 };
 
 /** The index: parts in the order of their rows. */

@@ -1,5 +1,6 @@
 import { confidenceOf, reachOf } from '../model/description/distances.ts';
 import type { Name } from '../model/description/names.ts';
+import { SOFT_NUMBERS, softNumbers } from '../model/row-columns.ts';
 import type { Predictor, RowLabels } from '../passes/predict.ts';
 import { type LabelColumn, labelColumns, MAP_COLUMNS, mapColumns } from '../run/label-table.ts';
 
@@ -19,24 +20,25 @@ export function predictedColumns(
 ) {
   const known = quantiles && labelColumns(quantiles, outliers, ids, called, hasMap);
   const names: readonly LabelColumn[] = known?.names ?? [
-    ...(['cluster', 'confidence'] as const),
+    'cluster',
+    ...SOFT_NUMBERS,
     ...(hasMap ? MAP_COLUMNS : []),
   ];
   const reach = gaussian === null ? 0 : reachOf(gaussian);
   return {
     names,
     of({ labels, responsibilities, distance, map, outliers: flags }: RowLabels) {
-      const k = responsibilities!.length / labels.length;
-      const confidence = Float32Array.from(labels, (label, i) => {
-        const r = responsibilities![i * k + label];
-        return known && gaussian !== null ? confidenceOf(r, distance![i], gaussian, reach) : r;
-      });
-      return known
-        ? known.of({ labels, confidence, distance: distance!, map, outliers: flags })
-        : {
-            ...{ cluster: ids ? labels.map((label) => ids[label]) : labels, confidence },
-            ...(map && mapColumns(map)),
-          };
+      const numbers = softNumbers(labels, responsibilities!);
+      if (!known)
+        return {
+          ...{ cluster: ids ? labels.map((label) => ids[label]) : labels, ...numbers },
+          ...(map && mapColumns(map)),
+        };
+      const confidence =
+        gaussian === null
+          ? numbers.confidence
+          : numbers.confidence.map((r, i) => confidenceOf(r, distance![i], gaussian, reach));
+      return known.of({ labels, ...numbers, confidence, distance: distance!, map, outliers: flags });
     },
   };
 }

@@ -3,9 +3,9 @@ import { join, resolve } from 'node:path';
 import { statusOf } from '../base/files.ts';
 import { UserError } from '../base/user-error.ts';
 import { createNpy, readNpy } from '../data/npy.ts';
-import { MAP, PARTS_INDEX } from '../data/row-parts.ts';
+import { MAP, PARTS_INDEX, type StemOf, stemOf } from '../data/row-parts.ts';
 import type { EvidenceForK } from '../model/gaussian/evidence-for-k.ts';
-import { ROW_COLUMNS } from '../model/row-columns.ts';
+import { ROW_COLUMNS, ROW_NUMBERS, type RowNumber } from '../model/row-columns.ts';
 import { readRowColumn } from '../run/row-files.ts';
 import {
   type FileHashes,
@@ -148,8 +148,7 @@ export function resultOf(
       own().assertIntact('responsibilities.npy');
       return readRunResponsibilities(responsibilities, rows, k);
     },
-    confidences: () => rowColumn(ROW_COLUMNS.confidence.file),
-    distances: () => rowColumn(ROW_COLUMNS.distance.file),
+    ...rowNumbers(rowColumn),
     map() {
       own().assertIntact(MAP);
       return readRunMap(path, rows);
@@ -162,6 +161,13 @@ export function resultOf(
     },
   });
 }
+
+type RowNumberName = StemOf<(typeof ROW_COLUMNS)[RowNumber]>;
+/** Readers of the numbers of each row. A result has them by the names of their files. */
+const rowNumbers = (read: (file: string) => Float32Array) =>
+  Object.fromEntries(
+    ROW_NUMBERS.map((name) => ROW_COLUMNS[name].file).map((file) => [stemOf(file), () => read(file)]),
+  ) as { [Name in RowNumberName]: () => RunResult[Name] };
 
 /** A function that throws a UserError once the path leads to another file than now. `since`: what has happened now. */
 export function sameFile(path: string, since: string): () => void {

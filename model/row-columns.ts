@@ -1,6 +1,7 @@
 /**
  * What there is of each row, in one table: a worker computes it (tasks/full-pass/compute.ts), the coordinator or the workers write it to files of a
- * run directory, and what reads a run opens these. Schemas, files, parts and readers follow from this table.
+ * run directory, and what reads a run opens these. Schemas, files, parts and readers follow from this table, and from its numbers the columns of
+ * tables and the outputs of `serve`.
  */
 
 export interface RowColumn {
@@ -13,14 +14,19 @@ export interface RowColumn {
   values: 'clusters' | 'any' | 'not negative' | 'finite' | 'flags';
   /** Some runs do not have it. */
   isOptional: boolean;
+  /** Of a number that follows from the responsibilities of the row, which begin in `r` at `from`, and from the cluster that it is in. */
+  of?(r: Float32Array, from: number, k: number, cluster: number): number;
 }
 
-/** By the names of the tensors, in the order of the hashes that a worker returns of the files that it has written. */
+/** By the names of the tensors, and of columns of tables, in the order of the hashes that a worker returns of the files that it has written. */
 export const ROW_COLUMNS = {
   /** The cluster. */
   labels: { file: 'labels.npy', dtype: '<i4', width: 1, values: 'clusters', isOptional: false },
   /** The largest responsibility. */
-  confidence: { file: 'confidences.npy', dtype: '<f4', width: 1, values: 'any', isOptional: false },
+  confidence: {
+    ...{ file: 'confidences.npy', dtype: '<f4', width: 1, values: 'any', isOptional: false },
+    of: (r, from, _k, cluster) => r[from + cluster],
+  },
   /** From the centre of the row's cluster. */
   distance: { file: 'distances.npy', dtype: '<f4', width: 1, values: 'not negative', isOptional: false },
   /** Where it is on the map; runs of earlier versions have none. */
@@ -30,15 +36,38 @@ export const ROW_COLUMNS = {
 } as const satisfies Record<string, RowColumn>;
 
 export type RowColumnName = keyof typeof ROW_COLUMNS;
-type OptionalName = {
-  [Name in RowColumnName]: (typeof ROW_COLUMNS)[Name]['isOptional'] extends true ? Name : never;
+/** The names of the columns of a kind. */
+type NameOf<Kind> = {
+  [Name in RowColumnName]: (typeof ROW_COLUMNS)[Name] extends Kind ? Name : never;
 }[RowColumnName];
+type OptionalName = NameOf<{ isOptional: true }>;
+const ALL = Object.entries(ROW_COLUMNS) as [RowColumnName, RowColumn][];
+const namesWhere = <Name extends RowColumnName>(is: (column: RowColumn) => boolean): readonly Name[] =>
+  ALL.map(([name]) => name).filter((name): name is Name => is(ROW_COLUMNS[name]));
+
+/** What is one number of each row, in every run. */
+export type RowNumber = NameOf<{ dtype: '<f4'; width: 1; isOptional: false }>;
+export const ROW_NUMBERS = namesWhere<RowNumber>(
+  ({ dtype, width, isOptional }) => dtype === '<f4' && width === 1 && !isOptional,
+);
+
+/** Those that follow from responsibilities. */
+export type SoftNumber = NameOf<Required<Pick<RowColumn, 'of'>>>;
+export const SOFT_NUMBERS = namesWhere<SoftNumber>((column) => column.of !== undefined);
+export const forSoftNumbers = <T>(of: (name: SoftNumber) => T) =>
+  Object.fromEntries(SOFT_NUMBERS.map((name) => [name, of(name)])) as Record<SoftNumber, T>;
+
+/** These numbers of n rows, which are in these clusters and have the responsibilities `r`, [n,K]. */
+export function softNumbers(clusters: ArrayLike<number>, r: Float32Array) {
+  const k = r.length / clusters.length;
+  return forSoftNumbers((name) =>
+    Float32Array.from(clusters, (cluster, i) => ROW_COLUMNS[name].of(r, i * k, k, cluster)),
+  );
+}
 
 /** The columns of a run that has these optional ones. */
 export const rowColumns = (has: Record<OptionalName, boolean>): [RowColumnName, RowColumn][] =>
-  (Object.entries(ROW_COLUMNS) as [RowColumnName, RowColumn][]).filter(
-    ([name, { isOptional }]) => !isOptional || has[name as OptionalName],
-  );
+  ALL.filter(([name, { isOptional }]) => !isOptional || has[name as OptionalName]);
 
 /** The shape of a column of so many rows. */
 export const columnShape = ({ width }: Pick<RowColumn, 'width'>, rows: number): number[] =>

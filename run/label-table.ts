@@ -1,6 +1,7 @@
 import type { ByteWriter } from 'hyparquet-writer';
 import { outlierScore } from '../model/description/distances.ts';
 import type { Name } from '../model/description/names.ts';
+import { ROW_NUMBERS } from '../model/row-columns.ts';
 import type { RowSlice } from './row-files.ts';
 
 /** Tables of labels as CSV and Parquet, written slice by slice. */
@@ -13,8 +14,8 @@ export type LabelFormat = (typeof LABEL_FORMATS)[number];
 
 /** The columns besides the first, which is the number of the row or what names it. Those that are not known are left out. */
 const NUMBER_COLUMNS = [
-  ...['cluster', 'confidence', 'distance', 'outlier_score', 'cluster_or_outlier', 'map_x', 'map_y'],
-] as const;
+  ...(['cluster', ...ROW_NUMBERS, 'outlier_score', 'cluster_or_outlier', 'map_x', 'map_y'] as const),
+];
 /** What clusters are called. Not `name`, by which many tables name their rows. */
 const NAMES = 'cluster_name';
 type NumberColumn = (typeof NUMBER_COLUMNS)[number];
@@ -261,20 +262,21 @@ export function labelColumns(
   const names: LabelColumn[] = [
     'cluster',
     ...(isNamed ? (['cluster_name'] as const) : []),
-    ...(['confidence', 'distance', 'outlier_score'] as const),
+    ...ROW_NUMBERS,
+    'outlier_score',
   ];
   if (outliers !== null) names.push('cluster_or_outlier');
   if (hasMap) names.push(...MAP_COLUMNS);
   return {
     names,
-    of({ labels, confidence, distance, map, outliers: flags }: Omit<RowSlice, 'start'>) {
+    of({ labels, map, outliers: flags, ...numbers }: Omit<RowSlice, 'start'>) {
       // Rows that were set apart are far from all clusters.
       const score = Float64Array.from(labels, (label, i) =>
-        flags?.[i] ? 1 : rounded(outlierScore(quantiles, label, distance[i])),
+        flags?.[i] ? 1 : rounded(outlierScore(quantiles, label, numbers.distance[i])),
       );
       const shown = ids ? labels.map((label) => ids[label]) : labels;
       return {
-        ...{ cluster: shown, confidence, distance, outlier_score: score },
+        ...{ cluster: shown, ...numbers, outlier_score: score },
         ...(isNamed && { cluster_name: Array.from(labels, (label) => called[label]?.name ?? '') }),
         ...(outliers !== null && {
           cluster_or_outlier: shown.map((label, i) => (score[i] > outliers ? -1 : label)),

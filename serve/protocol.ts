@@ -2,6 +2,7 @@ import * as z from 'zod/mini';
 import { list } from '../base/schema.ts';
 import { concatenated, ranges, yieldToEventLoop } from '../base/slices.ts';
 import { decode, parseDtype } from '../data/arrays/dtype.ts';
+import { ROW_NUMBERS, type RowNumber } from '../model/row-columns.ts';
 import { MAP_COLUMNS } from '../run/label-table.ts';
 import type { Body } from './bodies.ts';
 import { type NumberList, readRequestJson, refusal } from './request-json.ts';
@@ -20,16 +21,17 @@ const INPUT_TYPES = new Map<string, string>([
   ),
 ]);
 
-/** The outputs, and how many numbers a row has of each; `probabilities` has one for each of the K clusters. */
+const FLOAT = { datatype: 'FP32', array: Float32Array, bytes: 4 } as const;
+/** The outputs, one number a row; `probabilities` has one for each of the K clusters. */
 export const OUTPUTS = {
-  label: { datatype: 'INT32', array: Int32Array, bytes: 4 },
-  confidence: { datatype: 'FP32', array: Float32Array, bytes: 4 },
-  outlier_score: { datatype: 'FP64', array: Float64Array, bytes: 8 },
-  distance: { datatype: 'FP32', array: Float32Array, bytes: 4 },
-  probabilities: { datatype: 'FP32', array: Float32Array, bytes: 4 },
-  map_x: { datatype: 'FP32', array: Float32Array, bytes: 4 },
-  map_y: { datatype: 'FP32', array: Float32Array, bytes: 4 },
-} as const;
+  label: { datatype: 'INT32', array: Int32Array, bytes: 4 } as const,
+  confidence: FLOAT,
+  outlier_score: { datatype: 'FP64', array: Float64Array, bytes: 8 } as const,
+  ...(Object.fromEntries(
+    ROW_NUMBERS.filter((name) => name !== 'confidence').map((name) => [name, FLOAT]),
+  ) as Record<Exclude<RowNumber, 'confidence'>, typeof FLOAT>),
+  ...{ probabilities: FLOAT, map_x: FLOAT, map_y: FLOAT },
+};
 /** Those that take time or room, and are given only where they are asked for. */
 const ONLY_ASKED: readonly OutputName[] = ['probabilities', ...MAP_COLUMNS];
 export type OutputName = keyof typeof OUTPUTS;

@@ -66,7 +66,7 @@ const ROOMS = {
     ...['run', 'data', 'proto', 'model', 'base'],
   ],
   'streams/follow': ['library', 'streams', 'coordinator/fit', 'run', 'data', 'model', 'base'],
-  serve: ['library', 'streams/follow', 'passes', 'run', 'data', 'proto', 'base'],
+  serve: ['library', 'streams/follow', 'passes', 'run', 'data', 'proto', 'model', 'base'],
   'index.ts': ['library', 'serve', 'streams/follow', 'passes', 'run', 'model', 'base'],
   cli: [
     ...[

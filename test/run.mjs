@@ -60,7 +60,8 @@ if (!files.length) {
 /** The modification time of a file; 0 if it does not exist. */
 const modified = (path) => statSync(path, { throwIfNoEntry: false })?.mtimeMs ?? 0;
 const node = (...args) =>
-  spawnSync(process.execPath, ['--import', 'tsx', ...args], { stdio: 'inherit' }).status ?? 1;
+  spawnSync(process.execPath, ['--import', import.meta.resolve('tsx'), ...args], { stdio: 'inherit' })
+    .status ?? 1;
 if (fast)
   for (const [output, sources, script] of BUILD_OUTPUTS) {
     const newest = Math.max(...readdirSync(sources).map((name) => modified(join(sources, name))));
@@ -91,7 +92,8 @@ function keyOf(file) {
 const skipped = join(folder, 'skipped.txt');
 const code = node(
   '--import',
-  './test/seed.mjs',
+  // Wherever a test is when it starts a process with the same options.
+  pathToFileURL(resolve('test/seed.mjs')).href,
   '--test',
   // On two cores: tests wait for sockets, timers and other programs, the quick ones most of their time.
   `--test-concurrency=${fast ? 4 : 3}`,

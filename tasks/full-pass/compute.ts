@@ -16,7 +16,13 @@ import {
 } from '../../model/description/distances.ts';
 import type { Block } from '../../model/layout.ts';
 import { priority } from '../../model/random.ts';
-import { columnShape, rowColumns } from '../../model/row-columns.ts';
+import {
+  columnShape,
+  forSoftNumbers,
+  rowColumns,
+  SOFT_NUMBERS,
+  softNumbers,
+} from '../../model/row-columns.ts';
 import { MOST_SHOWN } from '../../model/widths.ts';
 import { mapFrom, transformFrom } from '../../proto/model-tensors.ts';
 import { must } from '../../proto/shapes.ts';
@@ -53,7 +59,7 @@ export const fullPass: TaskFunction<'full-pass'> = async (context, task, unit) =
   const flags = transform.fences && new Uint8Array(total);
   const soft = task.soft ? new Float32Array(total * k) : null;
   const centres = { k, d: dim, covariance, values: take(states.get('cluster-centres'), 'rows', 'float32') };
-  const confidence = new Float32Array(total);
+  const numbers = forSoftNumbers(() => new Float32Array(total));
   const distance = new Float32Array(total);
   const map = task.map ? loadMap(backend, mapFrom(states.get('map'))) : null;
   const places = new Float32Array(map ? 2 * total : 0);
@@ -85,11 +91,11 @@ export const fullPass: TaskFunction<'full-pass'> = async (context, task, unit) =
       const r = await backend.read(softmax);
       backend.free(softmax);
       soft?.set(r, at * k);
+      const own = softNumbers(z, r);
+      for (const name of SOFT_NUMBERS) numbers[name].set(own[name], at);
       distance.set(distancesFrom(centres, rows, z), at);
-      for (const [i, label] of z.entries()) {
-        confidence[at + i] = r[i * k + label];
+      for (const [i, label] of z.entries())
         if (counted[i] >= 0) shown.add(label, at + i, distance[at + i], r, i * k);
-      }
       if (map) places.set(await map.place(scaled), 2 * at);
       const fromBounds = bounds && distancesFrom(bounds, rows, z);
       let first = 0;
@@ -113,12 +119,13 @@ export const fullPass: TaskFunction<'full-pass'> = async (context, task, unit) =
   const T = statistics.read();
   const rows = {
     labels: nd(labels),
-    confidence: nd(confidence),
+    ...forSoftNumbers((name) => nd(numbers[name])),
     distance: nd(distance),
     ...(map && { map: nd(places, total, 2) }),
     ...(flags && { outliers: nd(flags) }),
   };
   if (task.parts?.gaussian) {
+    const { confidence } = numbers;
     for (const [i, r] of confidence.entries()) confidence[i] = confidenceOf(r, distance[i], dim, reach);
   }
   return {

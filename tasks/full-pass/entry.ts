@@ -1,6 +1,6 @@
 import * as z from 'zod/mini';
 import { SHA256_BYTES } from '../../base/hash.ts';
-import { type RowColumn, rowColumns } from '../../model/row-columns.ts';
+import { type RowColumn, type RowColumnName, rowColumns } from '../../model/row-columns.ts';
 import { centreWidth } from '../../model/statistics.ts';
 import { MOST_SHOWN } from '../../model/widths.ts';
 import {
@@ -72,20 +72,23 @@ export const entries = {
       (FORWARD_ROWS / 2 + sizes.blockRows) * Math.max(widestOf(task, sizes), task.map ? sizes.units : 0),
     results: ({ soft, far, map = false, parts }, { transform }) => ({
       ...rowResults(rowColumns({ map, outliers: 'fenced' in transform }), parts !== undefined),
-      T: float64(['K', 'P']),
-      columns: float64(['K+1', 'dim']),
-      exemplars: int32(['K', MOST_SHOWN], whole(-1, 'n')),
-      border: int32(['K', MOST_SHOWN], whole(-1, 'n')),
-      rival: int32(['K', MOST_SHOWN], whole(-1, 'K')),
-      margin: float32(['K', MOST_SHOWN], anyNumbers),
-      seenLabels: int32(['seen'], index('K')),
-      seen: float32(['seen', 'D']),
-      ...(far > 0 && {
-        far: int32(['kept'], index('n')),
-        farRows: float32(['kept', 'D']),
-        allFar: int32([1], counts),
-      }),
-      ...(soft && { soft: float32(['n', 'K'], anyNumbers) }),
+      // A column of rows of one of these names would not compile.
+      ...({
+        T: float64(['K', 'P']),
+        columns: float64(['K+1', 'dim']),
+        exemplars: int32(['K', MOST_SHOWN], whole(-1, 'n')),
+        border: int32(['K', MOST_SHOWN], whole(-1, 'n')),
+        rival: int32(['K', MOST_SHOWN], whole(-1, 'K')),
+        margin: float32(['K', MOST_SHOWN], anyNumbers),
+        seenLabels: int32(['seen'], index('K')),
+        seen: float32(['seen', 'D']),
+        ...(far > 0 && {
+          far: int32(['kept'], index('n')),
+          farRows: float32(['kept', 'D']),
+          allFar: int32([1], counts),
+        }),
+        ...(soft && { soft: float32(['n', 'K'], anyNumbers) }),
+      } satisfies TensorSpecs & { [Name in RowColumnName]?: never }),
     }),
     limits: ({ silhouette, far }, { n }) => ({ seen: mostSampled(n, silhouette), kept: Math.min(n, far) }),
     isPossible: ({ border, rival }) => border.data.every((row, p) => row < 0 || rival.data[p] >= 0),

@@ -36,8 +36,6 @@ const put = (name: string, content: Uint8Array | string) => {
 const table = (name: string, rows = values, shape = [rows.length / D, D], type: 'f4' | 'f8' | 'i4' = 'f4') =>
   put(`${name}.npy`, npyFile(`<${type}`, shape, elements(type, rows)));
 const changed = (change: Record<number, number>) => values.map((value, i) => change[i] ?? value);
-const everyRow = (change: (row: number[], i: number) => number[]) =>
-  Array.from({ length: N }, (_, i) => change(values.slice(i * D, (i + 1) * D), i)).flat();
 const float64 = (name: string, change: (value: number, i: number) => number) =>
   table(name, values.map(change), [N, D], 'f8');
 const classes = (name: string, count: number) =>
@@ -132,16 +130,6 @@ const rejectedCalls: RejectedCall[] = [
   data(join(folder, 'missing.npy'), 'missing.npy', 'no such file'),
   data(put('gap.csv', 'a,b\n1,2\n3,nan\n'), 'gap.csv line 3, column b', 'missing'),
   data(put('words.csv', 'a,b\n1,2\n3,x\n'), 'words.csv', 'line 3'),
-  rows(
-    table(
-      'rank',
-      everyRow(([a, b, c]) => [a, b, c, a]),
-    ),
-    'rank.npy',
-    'rank 3',
-    '--transform pca:3',
-    '--covariance diag',
-  ),
   data(wide, 'wide.npy', '60000', '16384', '--covariance diag'),
   call(`train ${wide} --likelihood gaussian`, 'wide.npy', '60000', 'GB', '--covariance diag'),
   call('train --out run', '--data is missing'),

@@ -3,11 +3,13 @@ import assert from 'node:assert/strict';
 import { execFile, execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { existsSync, readdirSync, renameSync, rmSync } from 'node:fs';
+import { createServer } from 'node:net';
 import { homedir, tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { createInterface } from 'node:readline';
 import { promisify } from 'node:util';
 import { MAIN, ROOT } from '../../bench/processes.ts';
-import { scratch } from '../e2e/support.ts';
+import { dpmesh, scratch } from '../e2e/support.ts';
 
 export const CLIENT = join(ROOT, 'clients/python');
 export const TESTS = join(CLIENT, 'tests');
@@ -41,11 +43,28 @@ export function pythons(): Map<string, string> {
 
 const run = promisify(execFile);
 
+/**
+ * Where this process runs commands, a line of JSON each: Python's tests fit a hundred times, and the first fit of a process costs
+ * as much as the next four.
+ */
+const COMMANDS = join(folder, 'commands');
+createServer(async (socket) => {
+  process.env.DPMESH_MESSAGES = 'python';
+  for await (const line of createInterface({ input: socket })) {
+    const { args, cwd } = JSON.parse(line);
+    const { code, stdout, stderr } = await dpmesh(args, { cwd });
+    socket.write(`${JSON.stringify({ code, stdout, stderr })}\n`);
+  }
+})
+  .listen(COMMANDS)
+  .unref();
+
 /** Runs a Python with the client in its path; fails with what it printed. Resolves with that. */
 export async function python(path: string, ...args: string[]): Promise<string> {
   const env = {
     ...process.env,
     DPMESH: MAIN,
+    DPMESH_TEST_COMMANDS: COMMANDS,
     PYTHONPATH: join(CLIENT, 'src'),
     PYTHONDONTWRITEBYTECODE: '1',
     // Another session may use the same folder.

@@ -24,7 +24,7 @@ const skip = slurmProblem() ?? false;
 const folder = scratch();
 
 describe('Slurm', { skip }, () => {
-  const { data } = easyData(folder, 'easy', 2000);
+  const { data } = easyData(folder, 'easy', 600);
   // `--events` is not of the result: it has to survive a requeue.
   const flags = [...QUICK.map(String), '--no-early-stop', '--max-epochs', '60', '--events'];
   let cluster: SlurmCluster;
@@ -79,16 +79,20 @@ describe('Slurm', { skip }, () => {
     assert.deepEqual([...names], ['one/relay'], readFileSync(log(run), 'utf8'));
   });
 
-  for (const gpus of ['--gpus-per-task=1', '--gres=gpu:1', '--gpus=2', '--gpus-per-node=2'])
-    test(`${gpus}: without a GPU no worker computes, and the job ends and says so`, async () => {
+  const GPUS = ['--gpus-per-task=1', '--gres=gpu:1', '--gpus=2', '--gpus-per-node=2'];
+  test(`${GPUS.join(', ')}: without a GPU no worker computes, and the job ends and says so`, async () => {
+    const jobs = GPUS.map((gpus) => {
       const run = join(folder, gpus.replace(/\W/g, ''));
-      const job = submit(run, gpus);
+      return { run, job: submit(run, gpus) };
+    });
+    for (const { run, job } of jobs) {
       await eventually('the end of the job', () => !/PENDING|RUNNING|COMPLETING/.test(stateOf(job)));
       const text = readFileSync(log(run), 'utf8');
       assert.equal(stateOf(job), 'FAILED', `${text}\n${cluster.logs()}`);
       assert.match(text, /worker: error: .*--require-gpu|dpmesh: .*GPU/, text);
       assert.match(text, /^dpmesh: all workers have ended with exit code 2, for the reason above/m);
-    });
+    }
+  });
 
   test('requeued by an administrator, then by its own time limit', async () => {
     const run = join(folder, 'requeued');

@@ -29,7 +29,7 @@ import {
   freePort,
   jsonOf,
   K,
-  QUICK,
+  known,
   refused,
   scratch,
   sha256,
@@ -107,8 +107,8 @@ let four: string;
 let undisturbed: string[];
 before(async () => {
   const early = numbers.slice(0, FIRST).filter(isEarly);
-  jsonOf(await dpmesh(trainArgs(array(path('first.npy'), early), path('run'), ...QUICK)));
-  jsonOf(await dpmesh(trainArgs(table(path('first.csv'), early), path('table'), ...QUICK)));
+  jsonOf(await dpmesh(trainArgs(array(path('first.npy'), early), path('run'), ...known(K - 1))));
+  jsonOf(await dpmesh(trainArgs(table(path('first.csv'), early), path('table'), ...known(K - 1))));
   four = incoming('four');
 });
 
@@ -139,7 +139,7 @@ describe('a follow', () => {
     mkdirSync(path('mine'));
     table(join(path('mine'), 'a.csv'), numbers.slice(0, 300).filter(isEarly));
     table(join(path('mine'), 'b.csv'), numbers.slice(300, FIRST).filter(isEarly));
-    jsonOf(await dpmesh(trainArgs(path('mine'), path('of-mine'), ...QUICK)));
+    jsonOf(await dpmesh(trainArgs(path('mine'), path('of-mine'), ...known(K - 1))));
     table(join(path('mine'), 'c.csv'), numbers.slice(FIRST, 720));
     const [one, ...others] = await takeAll(path('of-mine'), path('mine'));
     assert.deepEqual([one.parts, others], [['c.csv'], []]);

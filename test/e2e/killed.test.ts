@@ -1,7 +1,7 @@
 // Workers of a run, and a run with its workers, are killed: the same bytes come out.
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
-import { before, describe, test } from 'node:test';
+import { test } from 'node:test';
 import {
   dpmesh,
   easyData,
@@ -20,38 +20,31 @@ import {
 
 const EPOCHS = 40;
 const folder = scratch();
-const easy = easyData(folder, 'easy', 2000);
+const easy = easyData(folder, 'easy', 1000);
 const FLAGS = [...QUICK, '--no-early-stop', '--max-epochs', EPOCHS, '--checkpoint-every', 0.2];
 
-describe('the same bytes', { concurrency: 2 }, () => {
-  let expected: string[];
-  before(async () => {
-    expected = await undisturbedHashes(easy.data, join(folder, 'quiet'), ...FLAGS);
-  });
-
-  test('by workers of which one is killed', async () => {
-    const run = join(folder, 'worker');
-    const running = await startAndReach(5, easy.data, run, ...FLAGS);
-    await until('two workers', () => ofType(eventsOf(run), 'worker').length === 2, running);
-    process.kill(ofType(eventsOf(run), 'worker')[0].pid!, 'SIGKILL');
-    const json = jsonOf(await running.ended);
-    const gone = ofType(eventsOf(run), 'worker-gone');
-    assert.deepEqual(
-      gone.map(({ reason }) => reason),
-      ['killed by SIGKILL'],
-    );
-    assert.equal(json.epochs, EPOCHS);
-    assert.deepEqual(resultHashes(run), expected);
-  });
-
-  test('by a run that is killed with its workers, and resumed with another number of them', async () => {
-    const run = join(folder, 'run');
-    const running = await startAndReach(15, easy.data, run, ...FLAGS);
-    await running.killAll();
-    assert.ok(epochOf(run) < EPOCHS);
-    const json = jsonOf(await dpmesh(['resume', run, '--json', '--workers', 1]));
-    assert.equal(json.epochs, EPOCHS);
-    assert.deepEqual(json.evidence, runFileOf(join(folder, 'quiet')).result.evidence);
-    assert.deepEqual(resultHashes(run), expected);
-  });
+test('a worker that is killed, then all, then the run with its workers, which is resumed with another number of them: the same bytes', async () => {
+  const [quiet, run] = ['quiet', 'run'].map((name) => join(folder, name));
+  const expected = await undisturbedHashes(easy.data, quiet, ...FLAGS);
+  const running = await startAndReach(5, easy.data, run, ...FLAGS);
+  const workers = () => ofType(eventsOf(run), 'worker');
+  await until('two workers', () => workers().length === 2, running);
+  // One while the other lives on; then both, and the run waits for those that are started in their place.
+  process.kill(workers()[0].pid!, 'SIGKILL');
+  await until('a third', () => workers().length === 3, running);
+  for (const { pid } of workers().slice(1)) process.kill(pid!, 'SIGKILL');
+  await until('another two', () => workers().length === 5, running);
+  const gone = ofType(eventsOf(run), 'worker-gone');
+  assert.deepEqual(
+    gone.map(({ reason }) => reason),
+    Array(3).fill('killed by SIGKILL'),
+  );
+  const epoch = epochOf(run);
+  await until('more epochs', () => epochOf(run) > epoch + 4, running);
+  await running.killAll();
+  assert.ok(epochOf(run) < EPOCHS);
+  const json = jsonOf(await dpmesh(['resume', run, '--json', '--workers', 1]));
+  assert.equal(json.epochs, EPOCHS);
+  assert.deepEqual(json.evidence, runFileOf(quiet).result.evidence);
+  assert.deepEqual(resultHashes(run), expected);
 });

@@ -4,6 +4,7 @@ import { mkdirSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { before, describe, test } from 'node:test';
 import { readNpy, writeNpy } from '../../data/npy.ts';
+import { stemOf } from '../../data/row-parts.ts';
 import { randomNumbers } from '../coordinator/fit/support.ts';
 import {
   dpmesh,
@@ -14,6 +15,7 @@ import {
   ofType,
   preloading,
   QUICK,
+  ROW_FILES,
   refused,
   scratch,
   sha256,
@@ -24,7 +26,7 @@ import {
 } from './support.ts';
 
 const folder = scratch();
-const COLUMNS = ['labels', 'confidences', 'distances', 'map'] as const;
+const COLUMNS = ROW_FILES.map(stemOf);
 /** Parts have 2¹⁸ rows. */
 const ROWS = 800_000;
 const PARTS = 4;

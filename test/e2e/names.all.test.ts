@@ -6,7 +6,17 @@ import { before, describe, test } from 'node:test';
 import { lockDirectory } from '../../run/run-lock.ts';
 import { endpoint } from '../coordinator/fit/endpoint.ts';
 import { normals } from '../model/support.ts';
-import { dpmesh, jsonOf, library, preloading, QUICK, refused, scratch, trainArgs } from './support.ts';
+import {
+  dpmesh,
+  jsonOf,
+  library,
+  preloading,
+  QUICK,
+  ROW_FILES,
+  refused,
+  scratch,
+  trainArgs,
+} from './support.ts';
 import { updateArgs } from './updates.ts';
 
 const ROWS = 360;
@@ -151,7 +161,7 @@ describe('names of clusters', () => {
     writeFileSync(texts, 'some words\n'.repeat(ROWS));
     const told = ['run.json', 'clusters.json', ...tables];
     const bytes = () => told.map((file) => readFileSync(join(own, file)));
-    for (const file of ['labels.npy', 'confidences.npy', 'distances.npy', 'map.npy']) {
+    for (const file of ROW_FILES) {
       cpSync(run, own, { recursive: true });
       const before = bytes();
       const damaged = readFileSync(join(own, file));

@@ -220,7 +220,7 @@ describe('the programs of docs/library.md', () => {
     ['cluster.mjs', /^6 clusters of (\d+, ){5}\d+ rows; results in runs\/easy\n$/],
     [
       'memory.mjs',
-      /^K 5, NMI (0\.9\d+|1\.000) of at most .*\n1000 new rows, \d+ of them less than 90 % sure\n$/,
+      /^K 5, NMI (0\.9\d+|1\.000) of at most .*\n400 new rows, \d+ of them less than 90 % sure\n$/,
     ],
     [
       'resume.ts',

@@ -34,7 +34,7 @@ import {
 
 const folder = scratch();
 const path = (name: string) => join(folder, name);
-const N = 2000;
+const N = 800;
 const easy = easyData(folder, 'easy', N);
 const run = path('run');
 const ALL = ['clusters', 'clusters-dark', 'dendrogram', 'k', 'losses'];
@@ -216,7 +216,7 @@ describe('a report', { concurrency: 2 }, () => {
     writeNpy(data, '<f4', [N, 5], last);
     drawn(await plot(at), ALL, /moved\.npy has changed since the run: the pictures show no points/);
     writeNpy(data, '<f4', [1, 5], [1, 2, 3, 4, 5]);
-    drawn(await plot(at), ALL, /moved\.npy now has 1 rows × 5; the run had 2000 × 5/);
+    drawn(await plot(at), ALL, /moved\.npy now has 1 rows × 5; the run had 800 × 5/);
   });
 
   test('a run that was killed: the clusters of its newest checkpoint', async () => {

@@ -2,6 +2,7 @@
 import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { eventsOf, ofType, type RunningProcess, sha256, until } from '../../bench/processes.ts';
+import { rowColumns } from '../../model/row-columns.ts';
 
 /** The URL of the live page of a run, once it has logged it. */
 export const pageUrlOf = (run: RunningProcess) =>
@@ -21,7 +22,8 @@ export function checkpointsOf(run: string): string[] {
   }
 }
 
-const ROW_FILES = ['labels.npy', 'labels.csv', 'confidences.npy', 'distances.npy', 'map.npy'];
+/** What there is of each row of a run without outliers. */
+export const ROW_FILES = rowColumns({ map: true, outliers: false }).map(([, { file }]) => file);
 
 /** Hashes of the results that must be reproducible: labels and what is said of rows and clusters, tree, model, mixture. */
 export function resultHashes(run: string): string[] {
@@ -31,7 +33,7 @@ export function resultHashes(run: string): string[] {
       .map((name) => join(folder, name)),
   );
   const others = ['labels.parquet', 'copies.npy'].filter((name) => existsSync(join(run, name)));
-  return [...ROW_FILES, ...others, 'clusters.json', 'tree.json', ...names].map(
+  return [...ROW_FILES, 'labels.csv', ...others, 'clusters.json', 'tree.json', ...names].map(
     (name) => `${name} ${sha256(join(run, name))}`,
   );
 }

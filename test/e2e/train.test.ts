@@ -16,6 +16,7 @@ import {
   labelsOf,
   ofType,
   QUICK,
+  ROW_FILES,
   refused,
   runFileOf,
   scratch,
@@ -122,34 +123,34 @@ describe('a run', () => {
     const files = readdirSync(base, { recursive: true }).map(String);
     const checkpoints = files.filter((name) => /^checkpoints\/epoch-\d{6}\.ckpt$/.test(name));
     assert.equal(checkpoints.length, 3);
-    assert.deepEqual(files.filter((name) => !checkpoints.includes(name)).sort(), [
-      'checkpoints',
-      'clusters.json',
-      'confidences.npy',
-      'distances.npy',
-      'events.jsonl',
-      'labels.csv',
-      'labels.npy',
-      'map.npy',
-      'mixture',
-      ...['counts', 'covariances', 'means', 'weights'].map((name) => `mixture/${name}.npy`),
-      'model',
-      ...[
-        'centres.npy',
-        'distances.npy',
-        'map-axes.npy',
-        'map-units.npy',
-        'model.json',
-        'transform.json',
-        'weights.bin',
-      ].map((name) => `model/${name}`),
-      'responsibilities.npy',
-      'run.json',
-      'stream',
-      'stream/sample.npy',
-      'stream/state.ckpt',
-      'tree.json',
-    ]);
+    assert.deepEqual(
+      files.filter((name) => !checkpoints.includes(name)).sort(),
+      [
+        'checkpoints',
+        'clusters.json',
+        'events.jsonl',
+        'labels.csv',
+        ...ROW_FILES,
+        'mixture',
+        ...['counts', 'covariances', 'means', 'weights'].map((name) => `mixture/${name}.npy`),
+        'model',
+        ...[
+          'centres.npy',
+          'distances.npy',
+          'map-axes.npy',
+          'map-units.npy',
+          'model.json',
+          'transform.json',
+          'weights.bin',
+        ].map((name) => `model/${name}`),
+        'responsibilities.npy',
+        'run.json',
+        'stream',
+        'stream/sample.npy',
+        'stream/state.ckpt',
+        'tree.json',
+      ].sort(),
+    );
     const { config, data, result, dpmesh: version, identity } = runFileOf(base);
     assert.deepEqual(result, jsonOf(ended));
     assert.deepEqual([config.data, config.labels, config.soft], [easy.data, easy.labels, true]);

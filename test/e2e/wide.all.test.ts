@@ -28,15 +28,15 @@ function wideData(points: number, dim: number): string {
   return writeRows(join(folder, `${points}x${dim}.npy`), times(points, row));
 }
 
-/** Asks for /healthz until the run has ended, or `enough`. Returns the longest that an answer took, s, and their number. */
-async function watchHealth(running: RunningProcess, enough = () => false) {
+/** Asks for /healthz until the run has ended. Returns the longest that an answer took, s, and their number. */
+async function watchHealth(running: RunningProcess) {
   const url = `${await pageUrlOf(running)}healthz`;
   let over = false;
   void running.ended.then(() => {
     over = true;
   });
   let [longest, answers] = [0, 0];
-  while (!over && !enough()) {
+  while (!over) {
     const asked = performance.now();
     const status = await fetch(url, { signal: AbortSignal.timeout(30_000) }).then(
       (answer) => answer.status,
@@ -71,18 +71,4 @@ describe('wide data', () => {
       assert.equal(ofType(eventsOf(out), 'likelihood').length, flags.length ? 0 : 1);
       await assertNoneLeft(running.pid);
     });
-
-  test('60 × 1,500, whose eigenvalues take long: Ctrl-C ends the run at once', async () => {
-    const running = training(wideData(60, 1500), join(folder, 'run-collinear'), '--transform', 'standard');
-    const begun = performance.now();
-    // Long enough to be among the eigenvalues on most machines; on others it tests less.
-    await watchHealth(running, () => performance.now() - begun > 3000);
-    running.kill('SIGINT');
-    const asked = performance.now();
-    const { code } = await running.ended;
-    const seconds = (performance.now() - asked) / 1000;
-    assert.equal(code, 130);
-    assert.ok(seconds < patience(5), `it took ${seconds} s`);
-    await assertNoneLeft(running.pid);
-  });
 });

@@ -32,9 +32,6 @@ export const GRAPH_KINDS: Task['task'][] = [
   ...(['start-partition', 'memberships'] as const),
 ];
 
-/** Tasks of a few short rounds: a worker is stopped just before it gets one, so that it cannot end it before it is killed. */
-const RARE: string[] = ['column-histogram', 'fenced-moments', 'sample-labels', ...GRAPH_KINDS];
-
 /** Those, and the statistics of clusters that are flat or many. */
 export const FURTHER_KINDS: Task['task'][] = [
   ...(['column-histogram', 'fenced-moments', 'sample-labels', 'pivoted-statistics'] as const),
@@ -132,11 +129,11 @@ export async function trainWithKills(
         // On a busy machine those that take the place of killed ones may not be there yet, and some tasks come once.
         for (let waited = 0; isNew && !living().length && waited < PATIENCE_MS; waited += 20) await sleep(20);
         const now = performance.now();
-        // Before it gets the task.
-        if (isNew && spec.tasks.some(({ task }) => RARE.includes(task))) kill(20);
-        else if (isNew || (killed.size < kills && now >= next && rng.below(4) === 0)) {
+        // Before it gets the task, so that it cannot end that before it is killed.
+        if (isNew) kill(20);
+        else if (killed.size < kills && now >= next && rng.below(4) === 0) {
           next = now + pause;
-          setTimeout(kill, (isNew ? 0.5 : 1) * rng.uniform() * (durations.get(name) ?? 1));
+          setTimeout(kill, rng.uniform() * (durations.get(name) ?? 1));
         }
         const results = await round(spec);
         durations.set(name, performance.now() - now);

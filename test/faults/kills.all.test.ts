@@ -16,26 +16,26 @@ for (const [what, data, options, kinds, kills] of [
   [
     'every kind of task',
     // Five columns, as in fewer the M-step has another task.
-    () => easyData(folder, 'easy', 60_000, (x) => [...x, next(), next()]),
+    () => easyData(folder, 'easy', 6000, (x) => [...x, next(), next()]),
     { ...QUICK, earlyStop: false, maxEpochs: 30, initK: 3 },
     TASK_KINDS,
-    10,
+    14,
   ],
   [
     'outliers that are set apart, replicates, and statistics of flat clusters',
     // Five rows far off, and a fourth column that is nearly the sum of the others.
     () =>
-      easyData(folder, 'odd', 20_000, (x) => {
-        const scale = row % 4000 === 0 ? 1e4 : 1;
+      easyData(folder, 'odd', 5000, (x) => {
+        const scale = row % 1000 === 0 ? 1e4 : 1;
         return [...x, x[0] + x[1] + x[2] + 3e-4 * Math.sin(row++)].map((value) => scale * value);
       }),
     { ...QUICK, replicates: 2, maxEpochs: 20 },
     FURTHER_KINDS,
-    3,
+    6,
   ],
   [
     'every task of the graph likelihood',
-    () => embeddedData(folder, 'embedded', 4000),
+    () => embeddedData(folder, 'embedded', 1500),
     { ...QUICK, earlyStop: false, maxEpochs: 20 },
     GRAPH_KINDS,
     12,

@@ -149,15 +149,17 @@ describe('the same bytes', () => {
   });
 
   test('though one of two workers has another copy, and joins when hashes are known', async () => {
-    const flags = ['--no-early-stop', '--max-epochs', 100, ...QUICK];
-    const same = await undisturbedHashes(easy.data, join(folder, 'quiet100'), ...flags);
-    const { run, running, address } = await startCoordinator(easy.data, join(folder, 'second'), ...flags);
+    const { run, running, address } = await startCoordinator(easy.data, join(folder, 'second'), ...FLAGS);
     const good = workerOf(address);
     await until('the first round', () => /rows × /.test(running.stderr()), running);
+    // It waits for the other, so that the run cannot end before.
+    good.kill('SIGSTOP');
     const late = workerOf(address, STALE);
+    await until('its joining', () => late.stderr().includes('joined as'), late);
+    good.kill('SIGCONT');
     jsonOf(await running.ended);
     await Promise.all([good.ended, late.ended]);
-    assert.deepEqual(resultHashes(run), same);
+    assert.deepEqual(resultHashes(run), expected);
   });
 });
 

@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { readdirSync } from 'node:fs';
 import { connect, type Socket } from 'node:net';
 import { join } from 'node:path';
-import { test } from 'node:test';
+import { before, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import {
   checkpointsOf,
@@ -21,13 +21,17 @@ import {
 import { startCluster } from './manual-cluster.ts';
 import { startHostilePeers } from './start-hostile-peers.ts';
 
+const folder = scratch();
+const { data } = easyData(folder, 'easy', 600);
+const FLAGS = ['--no-early-stop', '--max-epochs', 150, '--split-merge-every', 10];
+let expected: string[];
+before(async () => {
+  expected = await undisturbedHashes(data, join(folder, 'quiet'), ...FLAGS);
+});
+
 test('a run with hostile peers: none is accepted, few log lines, the same bytes', async () => {
-  const folder = scratch();
-  const { data } = easyData(folder, 'easy', 3000);
-  const flags = ['--no-early-stop', '--max-epochs', 150, '--split-merge-every', 10];
-  const [quiet, out] = ['quiet', 'run'].map((name) => join(folder, name));
-  const expected = await undisturbedHashes(data, quiet, ...flags);
-  const { coordinator, address, serverKey, worker } = await startCluster(data, out, flags);
+  const out = join(folder, 'hostile');
+  const { coordinator, address, serverKey, worker } = await startCluster(data, out, FLAGS);
   const peers = await startHostilePeers(address, serverKey, 1);
   const workers = [0, 1].map(() => worker(folder));
   const { code, stderr } = await coordinator.ended;
@@ -52,13 +56,9 @@ const LIMIT = 256;
 const STRANGERS = 400;
 
 test('idle connections that take all descriptors do not end a run, and checkpoints are written meanwhile', async () => {
-  const folder = scratch();
-  const { data } = easyData(folder, 'easy', 3000);
-  const flags = ['--no-early-stop', '--max-epochs', 100, '--split-merge-every', 3, '--checkpoint-every', 0];
-  const [quiet, out] = ['quiet', 'run'].map((name) => join(folder, name));
-  const expected = await undisturbedHashes(data, quiet, ...flags);
+  const out = join(folder, 'idle');
   const within = ['bash', '-c', `ulimit -n ${LIMIT}; exec "$0" "$@"`];
-  const http = [...flags, '--http', '127.0.0.1:0'];
+  const http = [...FLAGS, '--checkpoint-every', 0, '--http', '127.0.0.1:0'];
   const { coordinator, address, worker, over } = await startCluster(data, out, http, { within });
   const workers = [0, 1].map(() => worker(folder));
   const sockets: Socket[] = [];

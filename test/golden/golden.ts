@@ -23,7 +23,7 @@ interface Large {
   data(folder: string): Pick<Rows, 'data'> | null | Promise<Pick<Rows, 'data'> | null>;
   options?: OptionValues;
   later?: undefined;
-  halfLife?: undefined;
+  asked?: undefined;
 }
 
 const shared = (name: string) => (): Pick<Rows, 'data'> | null => {
@@ -64,7 +64,7 @@ export function hashOf({ run }: Pick<Ended, 'run'>): { identity: string; hash: s
 
 /** Trains a recipe, and updates it by its later rows, in the folder; null where its data are not to be had. */
 export async function hashAfter(name: string, folder: string, how: How = {}) {
-  const { data: make, options = {}, later, halfLife } = ALL[name];
+  const { data: make, options = {}, later, asked } = ALL[name];
   const rows = await make(folder);
   if (!rows) return null;
   const run = join(folder, name.replaceAll(/\W+/g, '-'));
@@ -72,7 +72,7 @@ export async function hashAfter(name: string, folder: string, how: How = {}) {
   const ended = await trained({ shards, ...options, data: rows.data }, run, how);
   if (!later) return hashOf(ended);
   const { data } = await later(folder);
-  return hashOf(await updated(run, { data, shards }, `${run}-2`, { halfLife, ...how }));
+  return hashOf(await updated(run, { data, shards }, `${run}-2`, { asked, ...how }));
 }
 
 export const knownHashes = (): KnownHashes => JSON.parse(readFileSync(FILE, 'utf8'));

@@ -84,11 +84,11 @@ export function updated(
   before: string,
   values: OptionValues,
   out: string,
-  { halfLife = null, ...how }: How & { halfLife?: number | null } = {},
+  { asked, ...how }: How & { asked?: Partial<UpdateRequest> } = {},
 ): Promise<Ended> {
   const { config } = readRunFile(before, dpmeshVersion());
   const own = resolveConfig({ ...config, ...ofUpdate(config), ...values });
-  return ran({ config: own, out, update: { run: before, halfLife } }, how);
+  return ran({ config: own, out, update: { run: before, halfLife: null, ...asked } }, how);
 }
 
 /** The workers and the trainer of a run of the library, in this process. */

@@ -46,7 +46,7 @@ for (const [name, recipe] of Object.entries(RECIPES).filter(
 ))
   describe(name, () => {
     const own = join(folder, name.replaceAll(/\W+/g, '-'));
-    const { data, options = {}, later, halfLife, kills = [0.5], most = 0, notExported, needsMore } = recipe;
+    const { data, options = {}, later, asked, kills = [0.5], most = 0, notExported, needsMore } = recipe;
     let rows: Rows;
     let run: (out: string, how?: How) => Promise<Ended>;
     let one: Ended;
@@ -58,7 +58,7 @@ for (const [name, recipe] of Object.entries(RECIPES).filter(
         await run(`${own}-before`);
         rows = await later(folder);
         run = (out, how) =>
-          updated(`${own}-before`, { data: rows.data, shards: SHARDS }, out, { halfLife, ...how });
+          updated(`${own}-before`, { data: rows.data, shards: SHARDS }, out, { asked, ...how });
       }
       one = await run(`${own}-one`);
     });

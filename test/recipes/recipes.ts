@@ -8,6 +8,7 @@ import sharp from 'sharp';
 import { writeNpy } from '../../data/npy.ts';
 import { generator, priority } from '../../model/random.ts';
 import type { OptionValues } from '../../run/config.ts';
+import type { UpdateRequest } from '../../run/run-file.ts';
 import { easyData, embeddedData, thinData } from '../e2e/data.ts';
 import { runFileOf, times, writeRows } from '../e2e/support.ts';
 import type { Ended } from './here.ts';
@@ -28,8 +29,8 @@ export interface Recipe {
   options?: OptionValues;
   /** Rows that update the run. What is tested then is the update. */
   later?(folder: string): Rows | Promise<Rows>;
-  /** Of the update. */
-  halfLife?: number;
+  /** What the update is asked, as run.json has it. */
+  asked?: Partial<UpdateRequest>;
   /** The least and the most clusters that may be found. */
   k: readonly [least: number, most: number];
   /** The least adjusted Rand index of labels and classes. */
@@ -593,7 +594,7 @@ export const RECIPES: Record<string, Recipe> = {
   'update with a half-life': {
     data: (folder) => part(folder, 'first', easy(1600)(folder), 0, 900),
     later: (folder) => part(folder, 'later', easy(1600)(folder), 900, 1600, isEarly),
-    halfLife: 60,
+    asked: { halfLife: 60 },
     options: QUICK,
     k: [5, 5],
     ari: 0.98,

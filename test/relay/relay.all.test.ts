@@ -28,7 +28,7 @@ import {
 
 const folder = scratch();
 const path = (name: string) => join(folder, name);
-const easy = easyData(folder, 'easy', 1200);
+const easy = easyData(folder, 'easy', 600);
 /** A sample of so few rows comes from the coordinator. */
 const SAMPLE = ['--sample', 120];
 const FLAGS = [
@@ -64,30 +64,28 @@ before(async () => {
   expected = await undisturbedHashes(easy.data, path('quiet'), ...FLAGS);
 });
 
-describe('the same bytes', () => {
-  test('by a relay with two workers, a relay behind it with one, and a worker without', async () => {
-    const { run, running, address } = await startCoordinator(easy.data, path('tree'), ...FLAGS);
-    const outer = await startRelay(address, 'outer');
-    const inner = await startRelay(outer.bind, 'inner');
-    const workers = [outer.bind, outer.bind, inner.bind, address].map((at, i) => workerOf(at, `w${i}`));
-    const { workers: seen } = jsonOf(await running.ended);
-    assert.equal(seen, 2, 'a relay is one');
-    await allEnd([outer.running, inner.running, ...workers]);
-    assert.deepEqual(resultHashes(run), expected);
-    const joined = ofType(eventsOf(run), 'worker');
-    assert.deepEqual(new Set(joined.map(({ name }) => name)), new Set(['outer', 'w3']));
-  });
+test('the same bytes by a relay with two workers, a relay behind it with one, which is asked to leave, and a worker without', async () => {
+  const { run, running, address } = await startCoordinator(easy.data, path('tree'), ...FLAGS);
+  const outer = await startRelay(address, 'outer');
+  const inner = await startRelay(outer.bind, 'inner');
+  const workers = [outer.bind, outer.bind, address].map((at, i) => workerOf(at, `w${i}`));
+  const left = workerOf(inner.bind, 'w3', '--reconnect-for', '3');
+  await until('its joining', () => left.stderr().includes('joined as'), left);
+  await until('epoch 3', () => epochOf(run) >= 3, running);
+  inner.running.kill('SIGTERM');
+  assert.equal((await inner.running.ended).code, 0);
+  const { workers: seen } = jsonOf(await running.ended);
+  assert.equal(seen, 2, 'a relay is one');
+  await allEnd([outer.running, ...workers]);
+  assert.equal((await left.ended).code, 2);
+  assert.deepEqual(resultHashes(run), expected);
+  const joined = ofType(eventsOf(run), 'worker');
+  assert.deepEqual(new Set(joined.map(({ name }) => name)), new Set(['outer', 'w2']));
 });
 
 describe('parts that are killed', () => {
   test('a worker of a relay, then all of it, then the relay, which comes again', async () => {
-    const { run, running, address } = await startCoordinator(
-      easy.data,
-      path('killed'),
-      ...FLAGS,
-      '--max-epochs',
-      40,
-    );
+    const { run, running, address } = await startCoordinator(easy.data, path('killed'), ...FLAGS);
     const relay = await startRelay(address, 'relay');
     const workers = [0, 1].map((i) => workerOf(relay.bind, `w${i}`, '--reconnect-for', '60'));
     await until('epoch 3', () => epochOf(run) >= 3, running);

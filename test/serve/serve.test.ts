@@ -13,7 +13,7 @@ import type { ModelServer, ServeOptions } from '../../index.ts';
 import { readTrainedModel } from '../../run/trained-model.ts';
 import { createBatches } from '../../serve/batches.ts';
 import { collectBody, createBudget } from '../../serve/bodies.ts';
-import { readRequest } from '../../serve/protocol.ts';
+import { OUTPUTS, readRequest } from '../../serve/protocol.ts';
 import { writeManifest } from '../../streams/follow/manifest.ts';
 import { D, easyData, library, patience, runFileOf, scratch, times, until } from '../e2e/support.ts';
 
@@ -106,7 +106,7 @@ async function asked(url: string, values: ArrayLike<number>, columns = D, more =
   );
 }
 
-const ALL = ['label', 'confidence', 'outlier_score', 'distance', 'probabilities', 'map_x', 'map_y'];
+const ALL = Object.keys(OUTPUTS);
 const everything = { outputs: ALL.map((name) => ({ name })) };
 
 describe('labels', () => {

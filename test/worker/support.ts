@@ -45,7 +45,7 @@ export function softmax(row: number[]): number[] {
 
 export const argmax = (row: number[]) => row.indexOf(Math.max(...row));
 
-/** |actual − expected| ≤ tolerance · the largest |expected|. */
+/** |actual − expected| ≤ tolerance · the largest finite |expected|; those that are not finite are the same. */
 export function agrees(
   actual: ArrayLike<number>,
   expected: ArrayLike<number>,
@@ -53,9 +53,9 @@ export function agrees(
   what = '',
 ): void {
   assert.equal(actual.length, expected.length, what);
-  const size = Math.max(1e-30, ...Array.from(expected, Math.abs));
+  const size = Math.max(1e-30, ...Array.from(expected, Math.abs).filter(Number.isFinite));
   for (let i = 0; i < actual.length; i++) {
-    const within = Math.abs(actual[i] - expected[i]) <= tolerance * size;
+    const within = Object.is(actual[i], expected[i]) || Math.abs(actual[i] - expected[i]) <= tolerance * size;
     assert.ok(
       within,
       `${what} entry ${i}: ${actual[i]} is not within ${tolerance}·${size} of ${expected[i]}`,

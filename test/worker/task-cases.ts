@@ -5,7 +5,7 @@ import { statisticsLength } from '../../model/statistics.ts';
 import type { WorkUnit } from '../../proto/messages.ts';
 import { nd, type Tensors } from '../../proto/tensors.ts';
 import { createStates, type States } from '../../tasks/compute/context.ts';
-import { TASKS, type Task, type TaskName, type TaskOf } from '../../tasks/table.ts';
+import { ENTRIES, TASKS, type Task, type TaskName, type TaskOf } from '../../tasks/table.ts';
 import { cpuBackend } from '../../worker/compute/backends/host.ts';
 import { sampleGraphOf } from './graph-states.ts';
 import {
@@ -155,9 +155,7 @@ export const caseOf = <N extends TaskName>(name: N) => CASES[name][0] as TaskOf<
 
 /** Of a shard: all of its blocks, or none for tasks on the sample. */
 export const unitFor = ({ task }: Task, shard: number): WorkUnit =>
-  ['moments', 'encoder-steps', 'encode', 'full-pass', 'terms'].includes(task)
-    ? w.unit(shard)
-    : { shard, from: 0, to: 0 };
+  ENTRIES[task].rows === 'blocks' ? w.unit(shard) : { shard, from: 0, to: 0 };
 
 /** The states of the world, with some of them changed. */
 export function statesWith(change: Record<string, Tensors> = {}): States {

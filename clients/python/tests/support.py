@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import atexit
-import functools
 import io
 import json
 import os
+import socket
 import subprocess
 import unittest
 from collections.abc import Sequence
@@ -20,8 +19,10 @@ import numpy as np
 ROOT = Path(__file__).parents[3]
 MAIN = str(ROOT / "dist" / "cli" / "main.js")
 
-#: Of a small run: one worker, few epochs, no pictures.
-QUICK: dict[str, Any] = {"workers": 1, "split_merge_every": 3, "batch_size": 16, "draw_report": False}
+#: Of a small run that looks for K: one worker, few epochs, no pictures.
+SEARCH: dict[str, Any] = {"workers": 1, "split_merge_every": 3, "batch_size": 16, "draw_report": False}
+#: Of one that has it: half as long.
+QUICK: dict[str, Any] = {**SEARCH, "init_k": 3, "max_epochs": 4}
 
 
 def blobs(rows: int = 240, columns: int = 3, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -45,7 +46,7 @@ def processes_of(folder: str | Path) -> list[int]:
 
 
 class Warm:
-    """As much of a Popen as run_command uses, of a command that a Node.js runs which has run others before.
+    """As much of a Popen as run_command uses, of a command that the process of test/clients/pythons.ts runs.
 
     To start one takes most of a second, and its first fit as long as the next four. Signals and real processes are
     for test_interrupt.py, test_ray.py and the wheel.
@@ -54,11 +55,13 @@ class Warm:
     #: Of no process.
     pid = 2**22 + 1
 
-    def __init__(self, node: subprocess.Popen[str], arguments: Sequence[str], errors: IO[bytes]) -> None:
-        assert node.stdin is not None and node.stdout is not None
-        node.stdin.write(json.dumps({"args": arguments, "cwd": os.getcwd()}) + "\n")
-        node.stdin.flush()
-        ended = json.loads(node.stdout.readline())
+    def __init__(self, address: str, arguments: Sequence[str], errors: IO[bytes]) -> None:
+        with socket.socket(socket.AF_UNIX) as connection:
+            connection.connect(address)
+            with connection.makefile("rw", encoding="utf-8") as lines:
+                lines.write(json.dumps({"args": arguments, "cwd": os.getcwd()}) + "\n")
+                lines.flush()
+                ended = json.loads(lines.readline())
         self._code: int = ended["code"]
         self.stdout = io.StringIO(ended["stdout"])
         errors.write(ended["stderr"].encode())
@@ -76,29 +79,16 @@ class Warm:
         pass
 
 
-@functools.cache
-def _warm_node() -> subprocess.Popen[str]:
-    node = subprocess.Popen(
-        ["node", "--import", "tsx", "test/clients/warm.ts"],
-        env={**os.environ, "DPMESH_MESSAGES": "python"},
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        encoding="utf-8",
-        cwd=ROOT,
-    )
-
-    atexit.register(node.communicate)
-    return node
-
-
 def warm_commands() -> None:
-    """As setUpModule: the commands of a module's tests share a process with those of others, which starts no other."""
-    node = _warm_node()
+    """As setUpModule: the commands of a module's tests are run by the process of test/clients/pythons.ts, if that has started this one."""
+    address = os.environ.get("DPMESH_TEST_COMMANDS")
+    if not address:
+        return
 
     def begin(command: Sequence[str], *, stderr: IO[bytes], **how: Any) -> Any:
         if command[1:2] != [MAIN]:
             return subprocess.Popen(command, stderr=stderr, **how)
-        return Warm(node, command[2:], stderr)
+        return Warm(address, command[2:], stderr)
 
     changed = mock.patch("dpmesh._command.subprocess", SimpleNamespace(**{**vars(subprocess), "Popen": begin}))
     changed.start()

@@ -12,8 +12,10 @@ from pathlib import Path
 
 import numpy as np
 from dpmesh import DPMesh, _command
-from support import blobs, processes_of
+from support import blobs, processes_of, warm_commands
 
+#: Those of this process; that of the run is its own.
+setUpModule = warm_commands
 ENDLESS = """
 import sys
 from dpmesh import DPMesh

@@ -12,16 +12,17 @@ import numpy as np
 import onnx
 import onnxruntime
 from dpmesh import DPMesh, _command
-from support import QUICK
+from support import SEARCH, warm_commands
 
 ROOT = Path(__file__).parents[3]
+setUpModule = warm_commands
 
 
 class Exported(unittest.TestCase):
     def test_labels_and_probabilities_are_those_of_predict(self) -> None:
-        rows = np.load(ROOT / "examples/mnist/mnist_umap10.npy")[:2400]
+        rows = np.load(ROOT / "examples/mnist/mnist_umap10.npy")[:1200]
         with tempfile.TemporaryDirectory() as folder:
-            model = DPMesh(**QUICK).fit(rows[:1200])
+            model = DPMesh(**SEARCH).fit(rows[:600])
             path = f"{folder}/x.onnx"
             _command.run_command(["export", str(model.run_directory_), "--onnx", path])
             onnx.checker.check_model(onnx.load(path), full_check=True)

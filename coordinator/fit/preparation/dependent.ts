@@ -1,9 +1,17 @@
+import { UserError } from '../../../base/user-error.ts';
 import type { Moments, Transform } from '../../../data/transform.ts';
 import { columnCalled } from '../../../data/value-range.ts';
 import { type Dependent, dependentColumns } from '../../../model/dependent-columns.ts';
-import type { ColumnKinds } from '../../../model/gaussian/columns.ts';
+import { closed } from '../reading/precision.ts';
+import type { FoundKinds } from './kinds.ts';
 
 /** Columns that follow from others: found among those of a mixture's transform, left out of it, and said. */
+
+/** What was chosen, and which of its columns are not continuous. */
+interface Kinded {
+  chosen: { transform: Transform; covariance: Float64Array };
+  found: Pick<FoundKinds, 'kinds'> | null;
+}
 
 const MOST_LISTED = 8;
 const MOST_ON = 4;
@@ -12,11 +20,10 @@ const MOST_ON = 4;
  * The columns of the data that follow from others, as far as the transform keeps columns apart. Those of a category stay whole: they
  * follow from each other.
  */
-export function dependentOf(
-  { columns, dim, input }: Transform,
-  covariance: Float64Array,
-  kinds: ColumnKinds | null,
-): Dependent[] {
+export function dependentOf({ chosen, found: columnKinds }: Kinded): Dependent[] {
+  const { covariance } = chosen;
+  const { columns, dim, input } = chosen.transform;
+  const kinds = columnKinds?.kinds;
   // With a single column, matrix and diagonal are the same.
   if (!columns || covariance.length === dim) return [];
   const all = [...Array(dim).keys()];
@@ -36,9 +43,8 @@ export function dependentOf(
 
 /** Moments in which these columns are constant. */
 export function withoutVariation(moments: Moments, dependent: readonly Dependent[]): Moments {
-  const [min, max] = [moments.min.slice(), moments.max.slice()];
-  for (const { column } of dependent) min[column] = max[column] = moments.mean[column];
-  return { ...moments, min, max };
+  const columns = new Set(dependent.map(({ column }) => column));
+  return closed(moments, (column) => columns.has(column));
 }
 
 /** A transform that keeps columns apart, without these, and the covariance after it. */
@@ -67,20 +73,22 @@ export function withoutColumns<C extends { transform: Transform; covariance: Flo
   };
 }
 
-/** What to say of them, where `rows` rows have `left` columns without them. */
-export function aboutDependent(
-  dependent: readonly Dependent[],
-  names: readonly string[] | null,
-  rows: number,
-  left: number,
-): string {
+/** UserError where columns follow from others as rows are few: `rows` rows span no more than the `left` of `all` columns that are left. */
+export function assertEnoughRows(data: string, rows: number, left: number, all: number): void {
+  if (rows > left + 1) return;
+  throw new UserError(
+    `${data}: the covariance of the ${all} columns has rank ${left} only, as there are too few rows; use --transform pca:${left} or --covariance diag`,
+  );
+}
+
+/** What to say of them. */
+export function aboutDependent(dependent: readonly Dependent[], names: readonly string[] | null): string {
   const nameOf = (column: number) => names?.[column] ?? `${column}`;
   const listed = (said: string[], most: number, by: string) =>
     said.slice(0, most).join(by) + (said.length > most ? `${by}…` : '');
   const [first] = dependent;
   const what = dependent.length === 1 ? columnCalled(names, first.column) : `${dependent.length} columns`;
   const dropped = `dropped ${what}, which ${dependent.length === 1 ? 'follows' : 'follow'} from others`;
-  if (rows <= left + 1) return `${dropped}: ${rows} rows tell ${left} columns apart at most`;
   const each = dependent.map(({ column, on }) => {
     const from = listed(on.map(nameOf), MOST_ON, ', ');
     return dependent.length === 1 ? from : `${nameOf(column)} from ${from}`;

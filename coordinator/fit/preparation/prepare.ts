@@ -2,6 +2,7 @@ import { UserError } from '../../../base/user-error.ts';
 import type { OutlierBounds } from '../../../data/outlier-bounds.ts';
 import type { Moments, Transform } from '../../../data/transform.ts';
 import { columnCalled, formatNumber } from '../../../data/value-range.ts';
+import type { Dependent } from '../../../model/dependent-columns.ts';
 import { type ColumnKinds, independent } from '../../../model/gaussian/columns.ts';
 import { LEAST_KAPPA, learnedScale, type Niw, niwPrior, priorScale } from '../../../model/gaussian/niw.ts';
 import type { Layout } from '../../../model/layout.ts';
@@ -20,7 +21,13 @@ import { FEW_COLUMNS } from '../reading/moments.ts';
 import { checkColumns, withConstants } from '../reading/precision.ts';
 import type { LikelihoodKind, TrainingRun } from '../run-context.ts';
 import { sampleOf } from '../sample.ts';
-import { aboutDependent, dependentOf, withoutColumns, withoutVariation } from './dependent.ts';
+import {
+  aboutDependent,
+  assertEnoughRows,
+  dependentOf,
+  withoutColumns,
+  withoutVariation,
+} from './dependent.ts';
 import { type Atom, fillOf, isSpike, kindsOf, withAtoms } from './kinds.ts';
 import { type Choice, chooseLikelihood } from './likelihood.ts';
 import { sampleThreshold } from './limits.ts';
@@ -93,13 +100,17 @@ export async function prepare(
     return { chosen, found, atoms };
   };
   let kinded = inKinds(decided, moments);
-  const dependent =
-    name === 'gaussian' && input.config.covariance === 'full'
-      ? dependentOf(kinded.chosen.transform, kinded.chosen.covariance, kinded.found?.kinds ?? null)
-      : [];
-  if (dependent.length) {
+  const dependent: Dependent[] = [];
+  const mayDepend = name === 'gaussian' && input.config.covariance === 'full';
+  // Without some, others may be of another kind: what is left of a category beside its code is all there is.
+  for (let more = mayDepend ? dependentOf(kinded) : []; more.length; more = dependentOf(kinded)) {
+    dependent.push(...more);
     kinded = inKinds(withoutColumns(decided, dependent), withoutVariation(moments, dependent));
-    warn(`${input.config.data}: ${aboutDependent(dependent, names, n, kinded.chosen.transform.dim)}`);
+  }
+  if (dependent.length) {
+    const { dim } = kinded.chosen.transform;
+    assertEnoughRows(input.config.data, n, dim, dim + dependent.length);
+    warn(`${input.config.data}: ${aboutDependent(dependent, names)}`);
   }
   const { chosen, found, atoms } = kinded;
   const d = chosen.transform.dim;

@@ -18,14 +18,18 @@ const isTiny = (sd: number) => !(sd >= MIN_DEVIATION);
 
 /** Moments in which columns that count as constant are so. */
 export function withConstants(moments: Moments): Moments {
-  const dim = moments.mean.length;
-  const variances = diagonalOf(moments.covariance, dim);
-  const closed = (ends: Float64Array) =>
-    ends.map((end, column) => {
-      const varies = moments.max[column] > moments.min[column];
-      return varies && isTiny(Math.sqrt(variances[column])) ? moments.mean[column] : end;
-    });
-  return { ...moments, min: closed(moments.min), max: closed(moments.max) };
+  const variances = diagonalOf(moments.covariance, moments.mean.length);
+  return closed(moments, (column) => {
+    const varies = moments.max[column] > moments.min[column];
+    return varies && isTiny(Math.sqrt(variances[column]));
+  });
+}
+
+/** Moments in which these columns have their mean alone. */
+export function closed(moments: Moments, isClosed: (column: number) => boolean): Moments {
+  const ends = (values: Float64Array) =>
+    values.map((end, column) => (isClosed(column) ? moments.mean[column] : end));
+  return { ...moments, min: ends(moments.min), max: ends(moments.max) };
 }
 
 interface ColumnStatistics {

@@ -2,13 +2,42 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { UserError } from '../../../base/user-error.ts';
 import { prepare } from '../../../coordinator/fit/preparation/prepare.ts';
+import type { Moments } from '../../../data/transform.ts';
 import { layoutOf } from '../../../model/layout.ts';
 import type { RunConfig } from '../../../run/config.ts';
 
 const ROWS = 1000;
 
-/** A run on columns a, b and a. */
-function prepared(change: Partial<RunConfig>, sampled = ROWS, warn: (message: string) => void = assert.fail) {
+/** Of columns a, b and a. */
+const TWICE: Moments = {
+  rows: ROWS,
+  mean: new Float64Array(3),
+  covariance: Float64Array.of(1, 0.2, 1, 0.2, 1, 0.2, 1, 0.2, 1),
+  min: new Float64Array(3).fill(-4),
+  max: new Float64Array(3).fill(4),
+};
+
+function momentsOf(columns: number[][]): Moments {
+  const mean = columns.map((values) => values.reduce((a, b) => a + b) / ROWS);
+  const product = (i: number, j: number) =>
+    columns[i].reduce((sum, value, row) => sum + (value - mean[i]) * (columns[j][row] - mean[j]), 0);
+  return {
+    rows: ROWS,
+    mean: Float64Array.from(mean),
+    covariance: Float64Array.from(
+      columns.flatMap((_, i) => columns.map((_, j) => product(i, j) / (ROWS - 1))),
+    ),
+    min: Float64Array.from(columns, (values) => Math.min(...values)),
+    max: Float64Array.from(columns, (values) => Math.max(...values)),
+  };
+}
+
+function prepared(
+  change: Partial<RunConfig>,
+  sampled = ROWS,
+  warn: (message: string) => void = assert.fail,
+  moments = TWICE,
+) {
   const config = {
     data: 'x.npy',
     seed: '0',
@@ -23,18 +52,10 @@ function prepared(change: Partial<RunConfig>, sampled = ROWS, warn: (message: st
     resolution: null,
     ...change,
   } as RunConfig;
-  const covariance = Float64Array.of(1, 0.2, 1, 0.2, 1, 0.2, 1, 0.2, 1);
-  const moments = {
-    rows: ROWS,
-    mean: new Float64Array(3),
-    covariance,
-    min: new Float64Array(3).fill(-4),
-    max: new Float64Array(3).fill(4),
-  };
   return prepare(
     {
       config,
-      layout: layoutOf(ROWS, 3, 8, 0n),
+      layout: layoutOf(ROWS, moments.mean.length, 8, 0n),
       names: null,
     },
     {
@@ -72,9 +93,28 @@ describe('columns that follow from others', () => {
     assert.deepEqual(said, ['x.npy: dropped column 2 (counted from 0), which follows from others (0)']);
   });
 
-  test('as rows are few', async () => {
+  test('as rows are few: these are rejected, with a remedy', async () => {
+    const message = /has rank 2 only, as there are too few rows; .*--transform pca:2/;
+    await assert.rejects(prepared({}, 3), { constructor: UserError, message });
+    await prepared({}, 4, () => {});
+  });
+
+  test('as the code of a category beside a column for each of its values: then these are all there is', async () => {
+    const codes = Array.from({ length: ROWS }, (_, row) => (row * 7) % 3);
+    const values = [0, 1, 2].map((value) => codes.map((code) => Number(code === value)));
     const said: string[] = [];
-    await prepared({}, 3, (message) => said.push(message));
-    assert.match(said.join(), /which follows from others: 3 rows tell 2 columns apart at most$/);
+    const keep = (message: string) => said.push(message);
+    for (const columns of [
+      [...values, codes],
+      [...values, codes, values[0]],
+      [codes, ...values],
+    ]) {
+      const { d } = await prepared({}, ROWS, keep, momentsOf(columns));
+      assert.equal(d, 2);
+    }
+    assert.match(
+      said[0],
+      /dropped 2 columns, which follow from others \(3 from 0, 1; 2 from 0, 1; counted from 0\)$/,
+    );
   });
 });

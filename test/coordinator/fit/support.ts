@@ -7,6 +7,7 @@ import { learnedScale, type Niw, niwPrior, priorScale } from '../../../model/gau
 import { binOf } from '../../../model/gaussian/splits.ts';
 import { mStep } from '../../../model/mixture.ts';
 import { clusteringNet, type Net, subNets } from '../../../model/nets/net.ts';
+import { ROW_NUMBERS } from '../../../model/row-columns.ts';
 import { fastSchedule, type Schedule, type Step } from '../../../model/schedule.ts';
 import type { State } from '../../../model/state.ts';
 import { type Covariance, mean, scatter, statisticsLength } from '../../../model/statistics.ts';
@@ -373,8 +374,8 @@ export function assertUnit(
 export function nothingShown(rows: number, k: number, dim: number): Tensors {
   const none = () => nd(new Int32Array(k * MOST_SHOWN).fill(-1), k, MOST_SHOWN);
   return {
+    ...Object.fromEntries(ROW_NUMBERS.map((name) => [name, nd(new Float32Array(rows))])),
     confidence: nd(new Float32Array(rows).fill(1)),
-    distance: nd(new Float32Array(rows)),
     columns: nd(new Float64Array((k + 1) * dim), k + 1, dim),
     exemplars: none(),
     border: none(),

@@ -10,7 +10,7 @@ import { oneFile, openReader } from '../../../data/tables/formats.ts';
 import { ANY_DIALECT } from '../../../data/tables/table-options.ts';
 import { scratchFolder } from '../files.ts';
 
-/** Every type of column × codec × writer, as the writers' own readers see it: see writers.py. */
+/** Every type of column × writer, and every codec × writer, as the writers' own readers see it: see writers.py. */
 
 interface Told {
   rows: number;

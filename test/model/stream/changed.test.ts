@@ -17,7 +17,8 @@ function unchanged(seed: number, draw: (normal: () => number, i: number) => numb
   const rows = Float32Array.from([...old, ...fresh].flat());
   const labels = Int32Array.from([...old, ...fresh], (_, i) => (i >= OLD && i < 2 * OLD ? 1 : 0));
   const T = [0, 1].map(() => new Float64Array(statisticsLength(D, 'full')));
-  for (let i = 0; i < 2 * OLD; i++) addRow(T[labels[i]], Float64Array.from(rows), i * D, D, 'full');
+  const exact = Float64Array.from(rows);
+  for (let i = 0; i < 2 * OLD; i++) addRow(T[labels[i]], exact, i * D, D, 'full');
   const psi = Float64Array.from({ length: D * D }, (_, p) => (p % (D + 1) === 0 ? D : 0));
   const about = { mean: new Float64Array(D), kappa: 1e-4, nu: 2 * D + 1, psi };
   const prior = niwPrior({ ...about, covariance: 'full', estimate: 'mean' });

@@ -16,6 +16,7 @@ const skip = !installed
 
 const here = fileURLToPath(new URL('.', import.meta.url));
 const tasks = join(here, '../../tasks');
+const TOGETHER = new URL('../../together.mjs', import.meta.url).href;
 const GROUPS = {
   backends: [join(here, 'backends.test.ts')],
   gradients: [join(here, 'gradients.test.ts')],
@@ -29,8 +30,10 @@ for (const [name, files] of Object.entries(GROUPS))
   test(`${name} on webgpu`, { skip }, async () => {
     const env: NodeJS.ProcessEnv = { ...process.env, DPMESH_TEST_WEBGPU: '1' };
     delete env.NODE_TEST_CONTEXT;
-    const flags = ['--test', '--test-force-exit', '--test-concurrency=1', '--test-name-pattern=webgpu/'];
-    const child = spawn(process.execPath, ['--import', 'tsx', ...flags, ...files], { env });
+    const flags = ['--test-force-exit', '--test-name-pattern=webgpu/', '--input-type=module', '--eval'];
+    // One process for all files of a group: Dawn takes seconds to start.
+    const program = `import { together } from '${TOGETHER}'; await together(${JSON.stringify(files)});`;
+    const child = spawn(process.execPath, ['--import', 'tsx', ...flags, program], { env });
     let said = '';
     const keep = (text: Buffer) => {
       said += text;
