@@ -19,8 +19,8 @@ import {
   rowsAt,
   type SoftParts,
   type SoftSplit,
-  softStatistics,
   softSplitFromAbove,
+  softStatistics,
   splitFurther,
   totalOfRows,
 } from '../../../model/gaussian/soft-split.ts';
@@ -214,20 +214,20 @@ export function splitOverlapping(
   let isAny = false;
   const halves: Float64Array[][] = clusters.map(() => []);
   for (const [k, split] of splits.entries()) {
-    const isFirst = state.mixture.k === 1;
-    if (split && !isFirst) continue;
+    if (split) continue;
     const own = judged(run, state, clusterRows, [k]);
     const rng = generator(seed, 'soft-split', state.epoch, k);
-    let found = chosen[k] && !split ? bestSoftSplit(own.rows, own.priorOf, alpha, own.zeta, rng) : null;
-    if (isFirst) {
-      const t = performance.now();
-      const above = softSplitFromAbove(own.rows, own.priorOf, alpha, own.zeta, rng);
-      console.error('above', above?.T.length, above?.logRatio, 'other', found?.T.length, found?.logRatio, 'split', split?.parts.length, split?.logRatio, performance.now() - t);
-      if (above && !(above.logRatio <= (found?.logRatio ?? 0))) found = above;
-      if (split && !(found && found.logRatio > split.logRatio)) continue;
+    let found = chosen[k] ? bestSoftSplit(own.rows, own.priorOf, alpha, own.zeta, rng) : null;
+    if (chosen[k] && state.mixture.k === 1) {
+      const isExplained = (gain: number) => clusterRows.isExplained(k, gain);
+      if (found && sharesCovariances(run)) found = beyondLaw(own, found, isExplained, alpha, rng);
+      // Eight parts of a grid of a hundred clusters say no more than that it is a square.
+      if (!found || found.logRatio <= CLOSE || isExplained(found.logRatio)) {
+        const draws = generator(seed, 'split-from-above', state.epoch);
+        const above = softSplitFromAbove(own.rows, own.priorOf, alpha, own.zeta, draws);
+        if (above && above.logRatio > (found?.logRatio ?? 0)) found = above;
+      }
     }
-    if (found && state.mixture.k === 1 && sharesCovariances(run))
-      found = beyondLaw(own, found, (gain) => clusterRows.isExplained(k, gain), alpha, rng);
     const parts = (found?.T ?? [totalOfRows(own.rows, d, covariance)]).map((t) =>
       shift(scaleStatistics(t, clusterRows.every), d, covariance, own.centre),
     );
