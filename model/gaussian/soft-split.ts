@@ -12,7 +12,7 @@ import {
   whitenedRows,
   whitener,
 } from '../linalg.ts';
-import { chooseByWeight, lloydCentres, nearestCentre, seedCandidate } from '../mixture.ts';
+import { chooseByWeight, lloydCentres, nearestCentre, seedCandidate, squaredDistance } from '../mixture.ts';
 import { type Rng, shuffledPrefix } from '../random.ts';
 import {
   addRows,
@@ -64,6 +64,8 @@ const ROWS_PER_PART = 10;
 
 /** Responsibilities too small to matter. */
 const NEGLIGIBLE = 1e-12;
+/** Below, e to the power is 0 in float64: so it is, of hundreds of parts, for most. */
+const LOG_OF_ZERO = -746;
 
 /** log H of splitting rows into these parts: that of hard parts (eq. 8), and the entropy of the assignments, all tempered. */
 export function logSoftRatio(
@@ -114,8 +116,9 @@ function normalise(r: Float64Array, m: number): number {
     let most = -Infinity;
     for (let p = at; p < at + m; p++) if (r[p] > most) most = r[p];
     let sum = 0;
-    for (let p = at; p < at + m; p++) sum += r[p] = Math.exp(r[p] - most);
+    for (let p = at; p < at + m; p++) sum += r[p] = r[p] - most < LOG_OF_ZERO ? 0 : Math.exp(r[p] - most);
     for (let p = at; p < at + m; p++) {
+      if (r[p] === 0) continue;
       r[p] /= sum;
       if (r[p] > 0) entropy -= r[p] * Math.log(r[p]);
     }
@@ -131,19 +134,22 @@ export function softStatistics(
   m: number,
   covariance: Covariance,
 ): Float64Array[] {
-  const n = rows.length / d;
-  const numbers = new Int32Array(n);
-  const weights = new Float64Array(n);
-  return Array.from({ length: m }, (_, j) => {
-    let count = 0;
-    for (let i = 0; i < n; i++) {
-      const w = r[i * m + j];
-      if (w < NEGLIGIBLE) continue;
-      numbers[count] = i;
-      weights[count++] = w;
+  const firsts = new Int32Array(m + 1);
+  for (let p = 0; p < r.length; ) for (let j = 1; j <= m; j++, p++) if (!(r[p] < NEGLIGIBLE)) firsts[j]++;
+  for (let j = 0; j < m; j++) firsts[j + 1] += firsts[j];
+  const ends = firsts.slice(0, m);
+  const numbers = new Int32Array(firsts[m]);
+  const weights = new Float64Array(firsts[m]);
+  for (let i = 0, p = 0; p < r.length; i++)
+    for (let j = 0; j < m; j++, p++) {
+      if (r[p] < NEGLIGIBLE) continue;
+      numbers[ends[j]] = i;
+      weights[ends[j]++] = r[p];
     }
+  return Array.from({ length: m }, (_, j) => {
     const T = new Float64Array(statisticsLength(d, covariance));
-    addRows(T, rows, d, covariance, numbers.subarray(0, count), weights);
+    const [from, to] = [firsts[j], ends[j]];
+    addRows(T, rows, d, covariance, numbers.subarray(from, to), weights.subarray(from, to));
     return T;
   });
 }
@@ -152,13 +158,17 @@ export function softStatistics(
 export const totalOfRows = (rows: Float64Array, d: number, covariance: Covariance): Float64Array =>
   softStatistics(rows, d, new Float64Array(rows.length / d).fill(1), 1, covariance)[0];
 
-/** The parts after so many passes of EM, each from the posterior means under the prior; parts of few rows are left out. Null: none is left but one. */
+/**
+ * The parts after so many passes of EM, each from the posterior means under the prior; parts of few rows are left out. Null: none is left but one, or
+ * the last pass leaves one with few rows, unless `keepsFew`: some of hundreds always have.
+ */
 function refined(
   rows: Float64Array,
   d: number,
   start: Float64Array[],
   passes: number,
   priorOf: (T: Float64Array[]) => Niw,
+  keepsFew = false,
 ): SoftParts | null {
   const least = leastRows(d);
   let T = start;
@@ -170,7 +180,8 @@ function refined(
     const gaussians = T.map((t) => ({ weight: t[0] / total, ...pointEstimate(prior, t) }));
     const { r, entropy } = responsibilities(rows, d, gaussians, prior.covariance, prior.kinds);
     T = softStatistics(rows, d, r, T.length, prior.covariance);
-    if (pass === passes - 1) return T.every(([n]) => n >= least) ? { T, r, entropy } : null;
+    if (pass < passes - 1) continue;
+    return keepsFew || T.every(([n]) => n >= least) ? { T, r, entropy } : null;
   }
 }
 
@@ -181,31 +192,34 @@ interface Part {
   rows: number[];
 }
 
-/** The parts that are left when those whose union has more evidence are joined, the best first; statistics alone. Changes responsibilities. */
+/**
+ * The parts that are left when those whose union has more evidence are joined, the best first; statistics alone. Candidates are neighbours by their
+ * means, and a union has the neighbours of both (a contracted graph of nearest neighbours). Changes responsibilities.
+ */
 function joined(prior: Niw, { T, r }: SoftParts, alpha: number): Float64Array[] {
   const m = T.length;
   const parts = T.map((t, j): Part => ({ t, j, rows: [] }));
   for (let p = 0; p < r.length; p++) if (r[p] >= NEGLIGIBLE) parts[p % m].rows.push(Math.floor(p / m));
   const gainOf = (a: Part, b: Part) => logMergeRatio(prior, a.t, b.t, alpha, 1) - overlap(a, b);
-  const gains = new Map(parts.map((a, i) => [a, new Map(parts.slice(0, i).map((b) => [b, gainOf(a, b)]))]));
+  const gains = new Map(parts.map((part) => [part, new Map<Part, number>()]));
+  const offer = (a: Part, b: Part) => gains.get(a)!.set(b, gainOf(a, b));
+  for (const [i, others] of neighbours(prior, T).entries()) for (const j of others) offer(parts[i], parts[j]);
   for (;;) {
     let best = { gain: 0, a: parts[0], b: parts[0] };
     for (const [a, row] of gains) for (const [b, gain] of row) if (gain > best.gain) best = { gain, a, b };
     const { a, b } = best;
-    if (a === b) return parts.filter((part) => gains.has(part)).map(({ t }) => t);
+    if (a === b) return [...gains.keys()].map(({ t }) => t);
+    const near = new Set([...gains.get(a)!.keys(), ...gains.get(b)!.keys()]);
     gains.delete(a);
     gains.delete(b);
-    for (const row of gains.values()) {
-      row.delete(a);
-      row.delete(b);
-    }
+    for (const [part, row] of gains) if ([row.delete(a), row.delete(b)].includes(true)) near.add(part);
     const union = { ...b, t: addStatistics(b.t, a.t) };
     for (const i of a.rows) {
       if (r[i * m + b.j] < NEGLIGIBLE) union.rows.push(i);
       r[i * m + b.j] += r[i * m + a.j];
     }
-    gains.set(union, new Map([...gains.keys()].map((other) => [other, gainOf(union, other)])));
-    parts.push(union);
+    gains.set(union, new Map());
+    for (const other of gains.keys()) if (near.has(other)) offer(union, other);
   }
 
   /** Entropy that the assignments lose if two parts become one. */
@@ -217,6 +231,23 @@ function joined(prior: Niw, { T, r }: SoftParts, alpha: number): Float64Array[] 
     }
     return sum;
   }
+}
+
+/** So many of the nearest parts of each may be joined to it: of eight, all. */
+const NEAREST = 7;
+
+/** For each part those before it that are among the nearest of it or it among theirs, by the distances of means in the metric of Ψ. */
+function neighbours(prior: Niw, T: Float64Array[]): number[][] {
+  const { d, psi, covariance } = prior;
+  const inverse = whitener(psi, d, covariance);
+  const means = T.map((t) => whitened(inverse, mean(t, d)));
+  const out = T.map(() => new Set<number>());
+  for (const [i, own] of means.entries()) {
+    const distances = means.map((other) => squaredDistance(own, 0, other, d));
+    const byDistance = [...T.keys()].filter((j) => j !== i).sort((j, l) => distances[j] - distances[l]);
+    for (const j of byDistance.slice(0, NEAREST)) out[Math.max(i, j)].add(Math.min(i, j));
+  }
+  return out.map((of) => [...of].sort((i, j) => i - j));
 }
 
 /**
@@ -268,6 +299,50 @@ export function bestSoftSplit(
     const scaled = found.T.map((t) => scaleStatistics(t, 1 / share));
     const logRatio = ratioOf({ T: scaled, entropy: found.entropy / share }, priorOf, alpha, zeta);
     return [{ some, T: found.T, logRatio }];
+  }
+}
+
+/** Micro-clusters at most: five for each of a hundred clusters. Of more, passes of EM take seconds. */
+const MOST_MICRO_CLUSTERS = 512;
+/**
+ * Rows of each on average, and as many as there are columns. Ten find no more, and take twice as long; of so many, 100,000 rows of a grid of a hundred
+ * clusters that overlap yield 103 parts, of twice as many 100.
+ */
+const ROWS_PER_MICRO_CLUSTER = 20;
+/** Passes of EM before parts are joined again: four find the same in twice the time. */
+const PASSES_BETWEEN = 2;
+/** Rows times micro-clusters times numbers of a covariance at most: a second of a core for each pass of EM. */
+const MOST_WORK = 2 ** 29;
+
+/**
+ * A split into many parts, found from above: k-means cuts some of the rows into micro-clusters (as BIRCH has them: Zhang et al., SIGMOD 1996), and those
+ * are joined whose union has more evidence, log H of eq. 8 less the entropy that their assignments lose, under the prior that those left yield, with EM
+ * between, until none is joined. A grid of a hundred clusters has no halves to begin with. Whether it gains is for the caller to judge: of one Gaussian,
+ * the parts that are left lose hundreds of nats. Null: there are too few rows or too many columns for more parts than `bestSoftSplit` has, or none
+ * stays apart.
+ */
+export function softSplitFromAbove(
+  rows: Float64Array,
+  priorOf: PriorOf,
+  alpha: number,
+  zeta: number,
+  rng: Rng,
+): SoftSplit | null {
+  const prior = priorOf([]);
+  const { d, covariance } = prior;
+  const n = rows.length / d;
+  const rowsEach = Math.max(ROWS_PER_MICRO_CLUSTER, d);
+  const used = Math.min(n, rowsEach * MOST_MICRO_CLUSTERS);
+  const affordable = Math.floor(MOST_WORK / (used * statisticsLength(d, covariance)));
+  const m = Math.min(Math.floor(used / rowsEach), affordable);
+  if (m < 2 * PART_COUNTS.at(-1)!) return null;
+  const some = rowsAt(rows, d, shuffledPrefix(rng, n, used));
+  let T = softStatistics(some, d, plusPlusStart(some, prior, m, rng), m, covariance);
+  for (;;) {
+    const found = refined(some, d, T, PASSES_BETWEEN, priorOf, true);
+    if (!found) return null;
+    T = joined(priorOf(found.T), found, alpha);
+    if (T.length === found.T.length) return onAllRows(rows, T, n / used, priorOf, alpha, zeta);
   }
 }
 

@@ -19,6 +19,7 @@ import {
   rowsAt,
   type SoftParts,
   type SoftSplit,
+  softSplitFromAbove,
   softStatistics,
   splitFurther,
   totalOfRows,
@@ -217,8 +218,16 @@ export function splitOverlapping(
     const own = judged(run, state, clusterRows, [k]);
     const rng = generator(seed, 'soft-split', state.epoch, k);
     let found = chosen[k] ? bestSoftSplit(own.rows, own.priorOf, alpha, own.zeta, rng) : null;
-    if (found && state.mixture.k === 1 && sharesCovariances(run))
-      found = beyondLaw(own, found, (gain) => clusterRows.isExplained(k, gain), alpha, rng);
+    if (chosen[k] && state.mixture.k === 1) {
+      const isExplained = (gain: number) => clusterRows.isExplained(k, gain);
+      if (found && sharesCovariances(run)) found = beyondLaw(own, found, isExplained, alpha, rng);
+      // Eight parts of a grid of a hundred clusters say no more than that it is a square.
+      if (!found || found.logRatio <= CLOSE || isExplained(found.logRatio)) {
+        const draws = generator(seed, 'split-from-above', state.epoch);
+        const above = softSplitFromAbove(own.rows, own.priorOf, alpha, own.zeta, draws);
+        if (above && above.logRatio > (found?.logRatio ?? 0)) found = above;
+      }
+    }
     const parts = (found?.T ?? [totalOfRows(own.rows, d, covariance)]).map((t) =>
       shift(scaleStatistics(t, clusterRows.every), d, covariance, own.centre),
     );

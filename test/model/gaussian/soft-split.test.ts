@@ -11,6 +11,7 @@ import {
   ratioOf,
   regrown,
   responsibilities,
+  softSplitFromAbove,
   softStatistics,
   splitFurther,
 } from '../../../model/gaussian/soft-split.ts';
@@ -176,6 +177,39 @@ describe('one cluster of another shape is not split', () => {
     assert.equal(judged(flat, 3).accepted, false);
     assert.equal(judged(normalRows(9, 12, 3), 3).split, null);
   });
+});
+
+describe('many parts from above', () => {
+  /** The split from above, and what a law of a single cluster gains. */
+  function fromAbove(values: number[], d: number) {
+    const { rows, n, priorOf, start } = oneCluster(values, d);
+    const split = softSplitFromAbove(rows, priorOf, 10, 1, generator(1n, 'above'));
+    const needed = Math.max(CLOSE, singleClusterGain(rows, start, n));
+    return { split, needed, accepted: !!split && split.logRatio > needed };
+  }
+
+  test('a grid of a hundred clusters, 4.2 sd apart', () => {
+    const at = Array.from({ length: 100 }, (_, c) => [4.2 * (c % 10), 4.2 * Math.floor(c / 10)]);
+    const centres = at.map((centre) => ({ at: centre, sd: 1 }));
+    const { split, needed, accepted } = fromAbove(mixed(20, 100, centres), 2);
+    assert.ok(Math.abs(split!.T.length - 100) <= 2, `${split!.T.length} parts`);
+    assert.ok(accepted, `${split!.logRatio} nats, ${needed} needed`);
+  });
+
+  const shapes: [string, number[], number][] = [
+    ['a Gaussian', normalRows(1, 2000, 2), 2],
+    ['a square', uniform(3, 2000, 2), 2],
+    ['a cube', uniform(5, 2000, 3), 3],
+    ['t with 3 degrees of freedom', heavyTails(6, 2000, 2, 3), 2],
+  ];
+  for (const [name, values, d] of shapes)
+    test(`${name} stays one`, () => {
+      const { split, needed, accepted } = fromAbove(values, d);
+      assert.ok(!accepted, `${split?.logRatio} nats for ${split?.T.length} parts, ${needed} needed`);
+    });
+
+  test('too few rows for so many have none', () =>
+    assert.equal(fromAbove(normalRows(2, 300, 2), 2).split, null));
 });
 
 describe('soft evidence', () => {
