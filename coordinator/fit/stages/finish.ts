@@ -136,12 +136,9 @@ export function describeStage(
         await checkpoints.flush();
         const scores = found.table && (await trainer.scores(found.table));
         const ids = stream ? clusterIds(stream) : null;
-        const clusterAt = (place: number) => final.groups?.[place] ?? place;
-        const labels = Array.from(placesOf(found.order), (place) => {
-          const cluster = clusterAt(place);
-          return ids?.[cluster] ?? cluster;
-        });
-        const evidence = graph ? null : evidenceForK(steps, labels);
+        const labels = Array.from(placesOf(found.order), (place) => ids?.[place] ?? place);
+        // Of the number of components, where some are joined.
+        const evidence = graph || final.groups ? null : evidenceForK(steps, labels);
         const isOfColumns = !graph && !encoding && !images;
         const skewed = isOfColumns ? await skewedColumns(source) : [];
         const { columns } = found;
