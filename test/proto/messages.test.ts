@@ -177,7 +177,15 @@ describe('tasks', () => {
   const task = (value: unknown) => through(fromCoordinator, round({ tasks: [value] }));
 
   test('require every parameter but the optional ones', () => {
-    const optional = ['field', 'byMixture', 'map', 'draw of sample-labels', 'every of sample-rows'];
+    const optional = [
+      'field',
+      'byMixture',
+      'clusters of full-pass',
+      'density',
+      'map',
+      'draw of sample-labels',
+      'every of sample-rows',
+    ];
     for (const value of Object.values(CASES).flat()) {
       task(value);
       for (const field of Object.keys(value)) {
