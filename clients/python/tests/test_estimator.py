@@ -340,7 +340,7 @@ class Loaded(unittest.TestCase):
             **{"likelihood": "gaussian", "alpha": 5.5, "covariance": "diag", "prior_scale_choice": "isotropic"},
             **{"prior_scale": 0.01, "coarsening": 100, "init_k": 2, "hidden": [8, 4], "lr": 0.02, "sub_lr": 0.03},
             **{"batch_size": 16, "local_steps": 3, "schedule": "paper", "max_epochs": 2, "split_merge_every": 1},
-            **{"freeze": 1, "early_stop": False},
+            **{"freeze": 1, "early_stop": False, "shapes": "auto"},
         }
         of_images = {
             **{"image_size": "5x4", "skip_bad": True, "encoder": "autoencoder", "encoder_hidden": [8, 6], "latent": 2},
