@@ -2,7 +2,7 @@
 import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { eventsOf, ofType, type RunningProcess, sha256, until } from '../../bench/processes.ts';
-import { rowColumns } from '../../model/row-columns.ts';
+import { ROW_COLUMNS, rowColumns } from '../../model/row-columns.ts';
 
 /** The URL of the live page of a run, once it has logged it. */
 export const pageUrlOf = (run: RunningProcess) =>
@@ -34,8 +34,14 @@ export function resultHashes(run: string): string[] {
       .sort()
       .map((name) => join(folder, name)),
   );
-  const others = ['labels.parquet', 'copies.npy'].filter((name) => existsSync(join(run, name)));
-  return [...ROW_FILES, 'labels.csv', ...others, 'clusters.json', 'tree.json', ...names].map(
-    (name) => `${name} ${sha256(join(run, name))}`,
-  );
+  const { file: density } = ROW_COLUMNS.log_density;
+  const others = ['labels.parquet', 'copies.npy', density].filter((name) => existsSync(join(run, name)));
+  return [
+    ...ROW_FILES.filter((name) => name !== density),
+    'labels.csv',
+    ...others,
+    'clusters.json',
+    'tree.json',
+    ...names,
+  ].map((name) => `${name} ${sha256(join(run, name))}`);
 }
