@@ -83,6 +83,8 @@ export async function assertOnnxPredicts(
     const off = table.filter(
       (row, i) => Math.abs(row[name] - found[name][i]) > tolerance * Math.max(1, Math.abs(row[name])),
     );
-    assert.ok(off.length <= most, `${name} of ${off.length} rows`);
+    // Between two components of its cluster, last bits decide from which a row is measured.
+    const allowed = Math.max(most, Math.ceil(table.length / 10_000));
+    assert.ok(off.length <= allowed, `${name} of ${off.length} rows`);
   }
 }

@@ -1,6 +1,6 @@
 // `dpmesh view`: the page of a finished run, and of several.
 import assert from 'node:assert/strict';
-import { cpSync, rmSync } from 'node:fs';
+import { cpSync, existsSync, rmSync } from 'node:fs';
 import { request } from 'node:http';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
@@ -136,7 +136,11 @@ describe('view', { skip: noBrowser }, () => {
       await close();
     };
     const pageOf = /watch it at (http:\S+\/)/;
-    await look(await until('an address', () => pageOf.exec(live.stderr())?.[1], live));
+    const address = await until('an address', () => pageOf.exec(live.stderr())?.[1], live);
+    // A page that has seen training gives clusters the colours of their components then.
+    const summary = join(path('ring'), 'clusters.json');
+    await until('results', () => existsSync(summary) || undefined, live);
+    await look(address);
     live.kill('SIGINT');
     await live.ended;
     const { url, running } = await viewing(path('ring'));
