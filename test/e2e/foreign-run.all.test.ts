@@ -85,7 +85,7 @@ describe('a damaged model', () => {
       readdirSync(join(run, part)).map((name) => `${part}/${name}`),
     );
     names.push(...ROW_FILES, 'labels.csv', 'clusters.json', 'tree.json');
-    assert.equal(names.length, 16 + ROW_FILES.length);
+    assert.equal(names.length, 17 + ROW_FILES.length);
     assert.deepEqual(files, Object.fromEntries(names.map((name) => [name, sha256(join(run, name))])));
   });
 
