@@ -238,9 +238,11 @@ const NEAREST = 7;
 
 /** For each part those before it that are among the nearest of it or it among theirs, by the distances of means in the metric of Ψ. */
 function neighbours(prior: Niw, T: Float64Array[]): number[][] {
-  const { d, psi, covariance } = prior;
-  const inverse = whitener(psi, d, covariance);
-  const means = T.map((t) => whitened(inverse, mean(t, d)));
+  if (T.length <= NEAREST + 1) return T.map((_, i) => [...Array(i).keys()]);
+  const { d, psi, covariance, kinds } = prior;
+  // With columns of other kinds Ψ may be flat.
+  const inverse = kinds ? null : whitener(psi, d, covariance);
+  const means = T.map((t) => (inverse ? whitened(inverse, mean(t, d)) : mean(t, d)));
   const out = T.map(() => new Set<number>());
   for (const [i, own] of means.entries()) {
     const distances = means.map((other) => squaredDistance(own, 0, other, d));

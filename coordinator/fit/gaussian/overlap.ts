@@ -222,7 +222,8 @@ export function splitOverlapping(
       const isExplained = (gain: number) => clusterRows.isExplained(k, gain);
       if (found && sharesCovariances(run)) found = beyondLaw(own, found, isExplained, alpha, rng);
       // Eight parts of a grid of a hundred clusters say no more than that it is a square.
-      if (!found || found.logRatio <= CLOSE || isExplained(found.logRatio)) {
+      // Micro-clusters of one exact value in a column would be too flat.
+      if (!state.prior.kinds && (!found || found.logRatio <= CLOSE || isExplained(found.logRatio))) {
         const draws = generator(seed, 'split-from-above', state.epoch);
         const above = softSplitFromAbove(own.rows, own.priorOf, alpha, own.zeta, draws);
         if (above && above.logRatio > (found?.logRatio ?? 0)) found = above;
