@@ -53,7 +53,7 @@ export interface State extends Pace {
 }
 
 /** The clusters of a state, which are its components until some are found to be pieces of one. */
-export const clustersOf = ({ mixture, groups }: Pick<State, 'mixture' | 'groups'>): number =>
+export const clusterCountOf = ({ mixture, groups }: Pick<State, 'mixture' | 'groups'>): number =>
   clusterCount(mixture.k, groups);
 
 /** Which rows of a sample are near copies of others: these are left out of it. */
@@ -88,10 +88,6 @@ const unitsIn = (order: Order): OutputUnit[] => order.map((from) => ({ from, sha
 export function renumbered(state: State, order: Order): State {
   return isUnchanged(order) ? state : ofUnits(state, order);
 }
-
-/** The state of its first k clusters alone. */
-export const ofFirst = (state: State, k: number): State =>
-  k === state.mixture.k ? state : ofUnits(state, [...Array(k).keys()]);
 
 /** The state of these components alone, in this order. */
 export function ofUnits(state: State, order: Order): State {

@@ -8,7 +8,7 @@ import {
   tellingColumns,
   type Variable,
 } from '../model/description/telling-columns.ts';
-import { componentsOf, type Groups, sumsByCluster } from '../model/gaussian/components.ts';
+import { componentsOf, type Groups, totalsByCluster } from '../model/gaussian/components.ts';
 import type { FullPassResult } from '../run/descriptions.ts';
 import { LIST_ITEM } from '../run/named-columns.ts';
 import type { ClusterDescription, ClusterEvidence, SavedClusters } from '../run/saved-clusters.ts';
@@ -95,7 +95,10 @@ export function describeClusters(input: DescriptionInput): SavedClusters {
   } = input;
   const members = componentsOf(centres.k, groups);
   const { counts, T, columns, shown } = labelled;
-  const inner = sumsByCluster(T, groups).map(([own]) => own);
+  const inner = totalsByCluster(
+    T.map(([rows]) => rows),
+    groups,
+  );
   const isMeant = (column: number) => !names || !LIST_ITEM.test(names[column]);
   const apart = areMeant
     ? contrastsOf(inner.slice(0, k), columns.sums.slice(0, k), columns.squares, MOST_COLUMNS, isMeant)

@@ -4,7 +4,7 @@ import type { OutlierBounds } from '../data/outlier-bounds.ts';
 import type { ColumnMap, Transform } from '../data/transform.ts';
 import type { RowDensities } from '../model/description/densities.ts';
 import { type Centres, MAX_FLOAT32, QUANTILE_STEPS, reachOf } from '../model/description/distances.ts';
-import type { Groups } from '../model/gaussian/components.ts';
+import { type Groups, memberships } from '../model/gaussian/components.ts';
 import { centreWidth } from '../model/statistics.ts';
 import { columnsOf, largestOf, type TrainedModel } from '../run/trained-model.ts';
 
@@ -59,7 +59,7 @@ export function onnxModel(
     softmax,
   ]);
   const probabilities = groups
-    ? g.op('MatMul', [sure, g.floats(membersOf(groups, k), [groups.length, k])])
+    ? g.op('MatMul', [sure, g.floats(memberships(groups), [groups.length, k])])
     : sure;
   const label = groups ? g.op('ArgMax', [probabilities], { axis: 1, keepdims: 0 }) : best;
   /** The component from whose centre distances are measured: the most likely one of the row's cluster. */
@@ -110,13 +110,6 @@ export function onnxModel(
 function oneHot(g: OnnxGraph, columns: Value, k: number): Value {
   const own = g.op('Unsqueeze', [columns, g.integers([1])]);
   return g.cast(g.op('Equal', [own, g.integers([...Array(k).keys()])]), 'float32');
-}
-
-/** Which components each cluster has, [components, k]. */
-function membersOf(groups: Groups, k: number): Float32Array {
-  const members = new Float32Array(groups.length * k);
-  for (const [component, cluster] of groups.entries()) members[component * k + cluster] = 1;
-  return members;
 }
 
 /** The most likely component of each row among those of its cluster: `rowClusters`. */

@@ -261,7 +261,7 @@ const aboutStream = ({
   looked: [...about.looked],
   ...(clusters && { clusters: { of: [...clusters.of], next: clusters.next } }),
   peaks: peaks.map(({ weight }) => weight),
-  gone: gone.map(({ id, since, cluster }) => ({ id, since, ...(cluster !== undefined && { cluster }) })),
+  gone: gone.map(({ T: _, ...own }) => own),
 });
 const streamTensors = ({ keys, labels, since, covariance, peaks, gone, history, parts }: Stream) =>
   tensorsOf({

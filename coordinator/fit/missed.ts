@@ -3,7 +3,7 @@ import { MIN_PART_ROWS } from '../../model/gaussian/hastings.ts';
 import { pointEstimate, withinClusters } from '../../model/gaussian/niw.ts';
 import { type FarRows, type MissedCluster, missedClusters, totalOf } from '../../model/missed.ts';
 import type { Mixture } from '../../model/mixture.ts';
-import { clustersOf, labelsByMixture, type State, withoutClusters } from '../../model/state.ts';
+import { clusterCountOf, labelsByMixture, type State, withoutClusters } from '../../model/state.ts';
 import { mostClusters } from '../../tasks/capacity.ts';
 import type { Prepared, TrainingRun } from './run-context.ts';
 import { tempering } from './sample.ts';
@@ -90,7 +90,7 @@ export function withMissed(
   const after: State = {
     ...withUnits(run, state, units),
     mixture,
-    ...(groups && { groups: Int32Array.of(...groups, ...added.map((_, i) => clustersOf(state) + i)) }),
+    ...(groups && { groups: Int32Array.of(...groups, ...added.map((_, i) => clusterCountOf(state) + i)) }),
     // Not halved: the sample has too few of their rows.
     parts: [...parts, ...added.map((own) => [own, own.map(() => 0)])],
   };

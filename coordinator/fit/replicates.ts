@@ -1,7 +1,7 @@
 import { halfSize } from '../../model/layout.ts';
 import { generator, type Seed } from '../../model/random.ts';
 import { ariOfLabels, jaccards } from '../../model/scores.ts';
-import { clustersOf, type State } from '../../model/state.ts';
+import { clusterCountOf, type State } from '../../model/state.ts';
 import type { WorkUnit } from '../../proto/messages.ts';
 import type { Replicates } from '../../run/summary.ts';
 import type { Task } from '../../tasks/table.ts';
@@ -45,7 +45,7 @@ export async function replicate(
     labellings.push(labels);
     emit({ type: 'replicate', replicate: number, of: count, k });
   }
-  const found = labellings.map((labels) => jaccards(own, labels, clustersOf(trained)));
+  const found = labellings.map((labels) => jaccards(own, labels, clusterCountOf(trained)));
   const clusters = Array.from({ length: k }, (_, cluster) => meanOf(found.map((all) => all[cluster])));
   return { count, k: [Math.min(...ks), Math.max(...ks)], ks, agreement: agreement(labellings), clusters };
 }
@@ -101,7 +101,7 @@ async function labelSample(run: TrainingRun, { below, rows }: SampledRows, state
   });
   const { groups } = state;
   const clusterOf = (component: number) => groups?.[component] ?? component;
-  const counts = new Float64Array(clustersOf(state));
+  const counts = new Float64Array(clusterCountOf(state));
   const labels: number[] = [];
   for (const { tasks } of results) {
     tasks[0].counts.data.forEach((n, c) => {

@@ -3,7 +3,7 @@ import { savedBounds } from '../../data/outlier-bounds.ts';
 import type { Atoms, ColumnMap, Transform } from '../../data/transform.ts';
 import type { RowDensities } from '../../model/description/densities.ts';
 import type { Centres } from '../../model/description/distances.ts';
-import { clusterCount, type Groups } from '../../model/gaussian/components.ts';
+import { type Groups, memberships } from '../../model/gaussian/components.ts';
 import type { Densities } from '../../model/gaussian/estep.ts';
 import type { MapNet } from '../../model/graph/map-net.ts';
 import type { Layout } from '../../model/layout.ts';
@@ -280,10 +280,8 @@ function densityLayers({ weights, bias, constant }: Densities): SavedLayer[] {
 
 /** Sums the responsibilities of the components of each cluster. */
 function groupLayer(groups: Groups): SavedLayer {
-  const clusters = clusterCount(groups.length, groups);
-  const ones = new Array<number>(groups.length * clusters).fill(0);
-  for (const [component, cluster] of groups.entries()) ones[component * clusters + cluster] = 1;
-  return product('members', [groups.length, clusters], ones);
+  const values = memberships(groups);
+  return product('members', [groups.length, values.length / groups.length], values);
 }
 
 const reshape = (name: string, target_shape: number[]): SavedLayer => ({
@@ -320,7 +318,7 @@ function encodingLayers(encoder: Encoder): SavedLayer[] {
 }
 
 /** A dense layer of a kernel alone. */
-const product = (name: string, shape: [number, number], values: number[]): SavedLayer => ({
+const product = (name: string, shape: [number, number], values: ArrayLike<number>): SavedLayer => ({
   class_name: 'Dense',
   config: { name, units: shape[1], activation: 'linear', use_bias: false, ...SETTINGS },
   weights: [{ name: `${name}/kernel`, shape, values: Float32Array.from(values) }],

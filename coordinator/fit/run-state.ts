@@ -148,7 +148,7 @@ export type RunStage = Stage<RunState, Checkpoint>;
 
 /** All rows have labels. From here on clusters are numbered by size, the largest 0; in an update, in the order of their ids. */
 export interface Labelled {
-  /** What the full pass has found; `order`: the number that each cluster had in training. */
+  /** What the full pass has found; `order`: the number that each component had in training. */
   found: FullPassResult;
   silhouette: number | null;
   /** From where distances are measured. */

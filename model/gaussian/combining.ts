@@ -38,31 +38,38 @@ const NEAR = 8;
 /** Bins of the histogram between two means. */
 export const BINS_BETWEEN = 200;
 
-/** The pairs of components of which one is among the nearest of the other, by their discriminant. */
-export function neighbourPairs({ k, d, weights, means, covariances, covariance }: Mixture): ComponentPair[] {
-  const pairs = new Map<number, ComponentPair & { distance: number }>();
+/** The pairs of components of which one is among the nearest of the other, by their discriminant. O(K²D³). */
+export function neighbourPairs(mixture: Mixture): ComponentPair[] {
+  const { k, weights, means, covariances } = mixture;
+  const distances = Array.from({ length: k }, () => new Float64Array(k));
   for (let a = 0; a < k; a++)
-    for (let b = a + 1; b < k; b++) {
-      const weight = [weights[a], weights[b]] as const;
-      const both = weight[0] + weight[1];
-      const within = covariances[a].map(
-        (value, p) => (weight[0] * value + weight[1] * covariances[b][p]) / both,
-      );
-      const inverse = whitener(within, d, covariance);
-      const apart = minus(means[b], means[a]);
-      const axis = unwhitened(inverse, whitened(inverse, apart));
-      const distance = dot(axis, apart);
-      if (!(distance > 0)) continue;
-      const sd = [a, b].map((c) => spreadAlong(covariances[c], axis)) as [number, number];
-      pairs.set(a * k + b, { a, b, axis, from: dot(axis, means[a]), length: distance, sd, weight, distance });
-    }
-  const near = new Set<number>();
-  for (let a = 0; a < k; a++) {
-    const own = [...pairs].filter(([, pair]) => pair.a === a || pair.b === a);
-    own.sort(([, p], [, q]) => p.distance - q.distance);
-    for (const [key] of own.slice(0, NEAR)) near.add(key);
-  }
-  return [...pairs].filter(([key]) => near.has(key)).map(([, { distance, ...pair }]) => pair);
+    for (let b = a + 1; b < k; b++) distances[a][b] = distances[b][a] = discriminant(mixture, a, b).distance;
+  const near = distances.map((own) => {
+    const others = [...own.keys()].filter((other) => own[other] > 0);
+    return new Set(others.sort((p, q) => own[p] - own[q]).slice(0, NEAR));
+  });
+  return near.flatMap((own, a) =>
+    [...near.keys()]
+      .filter((b) => b > a && (own.has(b) || near[b].has(a)))
+      .map((b) => {
+        const { axis, distance } = discriminant(mixture, a, b);
+        const sd = [spreadAlong(covariances[a], axis), spreadAlong(covariances[b], axis)] as const;
+        const weight = [weights[a], weights[b]] as const;
+        return { a, b, axis, from: dot(axis, means[a]), length: distance, sd, weight };
+      }),
+  );
+}
+
+/** The axis Σ⁻¹(μ_b − μ_a) of two components, Σ their mean covariance, and the squared distance of their means by Σ. */
+function discriminant({ d, weights, means, covariances, covariance }: Mixture, a: number, b: number) {
+  const both = weights[a] + weights[b];
+  const within = covariances[a].map(
+    (value, p) => (weights[a] * value + weights[b] * covariances[b][p]) / both,
+  );
+  const inverse = whitener(within, d, covariance);
+  const apart = minus(means[b], means[a]);
+  const axis = unwhitened(inverse, whitened(inverse, apart));
+  return { axis, distance: dot(axis, apart) };
 }
 
 function spreadAlong(covariance: Float64Array, axis: Float64Array): number {

@@ -52,6 +52,14 @@ export function componentOrder(
   return clusters.flatMap((cluster) => own[cluster].toSorted((a, b) => size(b) - size(a) || a - b));
 }
 
+/** Which components each cluster has: 1 or 0, [components,clusters]. */
+export function memberships(groups: Groups): Float32Array {
+  const clusters = clusterCount(groups.length, groups);
+  const out = new Float32Array(groups.length * clusters);
+  for (const [component, cluster] of groups.entries()) out[component * clusters + cluster] = 1;
+  return out;
+}
+
 /** What rows have of clusters, given what they have of components. */
 export interface RowClusters {
   /** The cluster of each row. */
@@ -63,10 +71,11 @@ export interface RowClusters {
 }
 
 /**
- * The clusters of rows by the responsibilities `r` [n,K] of components, of which `best` are the largest. A row so far from
- * all components that its densities are 0 has NaN: it is in the cluster of `best`, whose responsibility is 1.
+ * The clusters of rows by the responsibilities `r` [n,K] of components, of which `best` are the largest; as they are where each component is a
+ * cluster. Of several, a row so far from all that its densities are 0 has NaN: it is in the cluster of `best`, whose responsibility is 1.
  */
-export function rowClusters(best: Int32Array, r: Float32Array, groups: Groups): RowClusters {
+export function rowClusters(best: Int32Array, r: Float32Array, groups: Groups | null): RowClusters {
+  if (!groups) return { labels: best, responsibilities: r, components: best };
   const k = groups.length;
   const clusters = clusterCount(k, groups);
   const labels = new Int32Array(best.length);
@@ -90,7 +99,7 @@ export function rowClusters(best: Int32Array, r: Float32Array, groups: Groups): 
   return { labels, responsibilities, components };
 }
 
-/** The groups of components in this order of theirs, and the number before of each cluster. */
+/** The groups of these components, in this order; also where each is a cluster. */
 export function regrouped(groups: Groups, order: readonly number[]): Groups {
   return groupsFrom(order.map((component) => groups[component])) ?? Int32Array.from(order, (_, i) => i);
 }

@@ -10,7 +10,7 @@ import { gaussianPart, type Niw } from './niw.ts';
 /** Bins of a histogram of projections. */
 export const BINS = 1024;
 /** The histogram's range on each side of the mean, in standard deviations. */
-const HALF_RANGE = 6;
+export const HALF_RANGE = 6;
 const MIN_ROWS = 5;
 /** Residual of the axis, relative to the largest eigenvalue. (By 2⁻⁸, ten clusters in 384 columns took 78 epochs in place of 66.) */
 const AXIS_TOLERANCE = 2 ** -16;

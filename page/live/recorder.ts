@@ -1,7 +1,7 @@
 import type { Prepared } from '../../coordinator/fit/run-context.ts';
 import type { Observer } from '../../coordinator/fit/train.ts';
 import type { RoundListener } from '../../coordinator/rounds/scheduler.ts';
-import { clustersOf, type State } from '../../model/state.ts';
+import { clusterCountOf, type State } from '../../model/state.ts';
 import { readHistory } from '../../run/event-log.ts';
 import type { RunEvent } from '../../run/events.ts';
 import { addEpoch, addEvent, keptEventsOf } from '../../run/history.ts';
@@ -57,7 +57,7 @@ export function createRecorder(history: Iterable<string> = [], now: () => number
   function newState(next: State): void {
     state = next;
     versions.snapshot++;
-    listener?.({ type: 'state', epoch: next.epoch, k: clustersOf(next) });
+    listener?.({ type: 'state', epoch: next.epoch, k: clusterCountOf(next) });
   }
 
   const observer: Observer = {

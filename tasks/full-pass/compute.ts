@@ -14,7 +14,7 @@ import {
   keepLeast,
   reachOf,
 } from '../../model/description/distances.ts';
-import { type RowClusters, rowClusters } from '../../model/gaussian/components.ts';
+import { rowClusters } from '../../model/gaussian/components.ts';
 import type { Block } from '../../model/layout.ts';
 import { priority } from '../../model/random.ts';
 import {
@@ -95,7 +95,7 @@ export const fullPass: TaskFunction<'full-pass'> = async (context, task, unit) =
       const softmax = backend.softmaxRows(layers.at(-1)!, 0);
       const all = await backend.read(softmax);
       backend.free(softmax);
-      const own = clustersOf(best, all, groups);
+      const own = rowClusters(best, all, groups);
       const { labels: z, responsibilities: r } = own;
       labels.set(z, at);
       if (outliers) flags!.set(outliers, at);
@@ -155,10 +155,6 @@ export const fullPass: TaskFunction<'full-pass'> = async (context, task, unit) =
     ...(soft && { soft: nd(soft, total, k) }),
   };
 };
-
-/** What rows have of clusters. */
-const clustersOf = (best: Int32Array, r: Float32Array, groups: Int32Array | null): RowClusters =>
-  groups ? rowClusters(best, r, groups) : { labels: best, responsibilities: r, components: best };
 
 /** Writes the columns of consecutive blocks, each to a file. Returns the SHA-256 of each. */
 async function writePart(

@@ -1,15 +1,17 @@
 // The models of a run for other programs: that of TensorFlow.js, as docs/run-directory.md says that others may use it, and ONNX.
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import * as tf from '@tensorflow/tfjs-core';
 import '@tensorflow/tfjs-backend-cpu';
 import { loadLayersModel } from '@tensorflow/tfjs-layers';
 import { parse } from 'csv-parse/sync';
 import * as ort from 'onnxruntime-web';
+import { readNpy } from '../../data/npy.ts';
 import { normalizeRows } from '../../data/transform.ts';
 import { exportModel } from '../../library/export/export.ts';
 import { predict } from '../../library/predict.ts';
+import { outlierScore } from '../../model/description/distances.ts';
 
 /** Labels of raw rows by the exported model; of rows scaled to unit length, if layers of the model do not do that. */
 export async function exportedLabels(run: string, rows: Float32Array, dim: number): Promise<number[]> {
@@ -77,13 +79,23 @@ export async function assertOnnxPredicts(
       .every((name) => Number.isNaN(broken[name][0])),
   );
   const densities = 'log_density' in table[0] ? ['log_density'] : [];
-  // Not the score, which is a rank: last bits of a distance move it past all rows with nearly the same.
+  // Between two components of its cluster, last bits decide from which a row is measured.
+  const isJoined = existsSync(join(run, 'mixture/clusters.npy'));
+  const allowed = isJoined ? Math.max(most, Math.ceil(table.length / 10_000)) : most;
   for (const name of ['confidence', 'distance', ...densities]) {
     const off = table.filter(
       (row, i) => Math.abs(row[name] - found[name][i]) > 2e-3 * Math.max(1, Math.abs(row[name])),
     );
-    // Between two components of its cluster, last bits decide from which a row is measured.
-    const allowed = Math.max(most, Math.ceil(table.length / 10_000));
     assert.ok(off.length <= allowed, `${name} of ${off.length} rows`);
   }
+  // A score is a rank: it is that of the exported distance, whose last bits may move it past many rows with nearly the same.
+  const quantiles = Float32Array.from(readNpy(join(run, 'model/distances.npy')).data);
+  const { ids } = JSON.parse(readFileSync(join(run, 'run.json'), 'utf8')) as { ids?: number[] };
+  const off = table.filter((row, i) => {
+    const [score, label] = [found.outlier_score[i], found.label[i]];
+    const expected = outlierScore(quantiles, ids ? ids.indexOf(label) : label, found.distance[i]);
+    const isSetApart = row.outlier_score === 1 && score === 1;
+    return !isSetApart && Math.abs(score - expected) > 2e-3;
+  });
+  assert.ok(off.length <= most, `outlier_score of ${off.length} rows`);
 }

@@ -8,6 +8,7 @@ import {
 } from '../../../model/gaussian/combining.ts';
 import { groupsFrom } from '../../../model/gaussian/components.ts';
 import { eStepOf, mostLikely } from '../../../model/gaussian/estep.ts';
+import { HALF_RANGE } from '../../../model/gaussian/splits.ts';
 import { labelsByMixture, type State } from '../../../model/state.ts';
 import { type Axis, byCluster } from '../../../tasks/cells/ask.ts';
 import { publishEStep } from '../publish.ts';
@@ -15,8 +16,6 @@ import { runBy, type TrainingRun } from '../run-context.ts';
 
 /** Once training has ended: which components of the mixture are pieces of one cluster, by the rows of the sample between them. */
 
-/** `binOf` spans twice so many standard deviations. */
-const HALF_RANGE = 6;
 /** Counts of a round, at most. */
 const MOST_COUNTS = 1 << 21;
 

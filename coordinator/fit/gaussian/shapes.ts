@@ -5,6 +5,7 @@ import {
   binOf,
   discriminantAxes,
   discriminantRule,
+  HALF_RANGE,
   hasValley,
   likeliestThreshold,
   shapeAxes,
@@ -141,8 +142,6 @@ export async function partsBy({ rounds, d }: Means, rules: Rules, T: Parts): Pro
 const VALLEY_BINS = 64;
 /** Standard deviations beyond the means of two sub-clusters that their histogram covers. */
 const MARGIN = 4;
-/** The range of a histogram on each side of its centre, in `sd` (model/gaussian/splits.ts). */
-const HALF_RANGE = 6;
 
 /**
  * The share of each proposal's sub-clusters that a valley separates from the nearest other sub-cluster, along the axis that discriminates

@@ -7,7 +7,7 @@ import { rowTexts } from '../../../data/texts/texts.ts';
 import { alikeColumns } from '../../../model/description/contrast.ts';
 import type { Centres } from '../../../model/description/distances.ts';
 import type { Name } from '../../../model/description/names.ts';
-import { componentsOf, sumsByCluster } from '../../../model/gaussian/components.ts';
+import { componentsOf, totalsByCluster } from '../../../model/gaussian/components.ts';
 import { evidenceForK } from '../../../model/gaussian/evidence-for-k.ts';
 import { diagonalOf } from '../../../model/linalg.ts';
 import { placesOf } from '../../../model/order.ts';
@@ -142,7 +142,10 @@ export function describeStage(
         const isOfColumns = !graph && !encoding && !images;
         const skewed = isOfColumns ? await skewedColumns(source) : [];
         const { columns } = found;
-        const inner = sumsByCluster(T, final.groups).map(([own]) => own);
+        const inner = totalsByCluster(
+          T.map(([rows]) => rows),
+          final.groups,
+        );
         const alike =
           isOfColumns && inner.length > 1
             ? alikeColumns(inner, columns.sums.slice(0, inner.length), columns.squares)
@@ -282,6 +285,7 @@ async function writeDescriptions(
   const { run, layout, encoding, labelled } = state;
   const { config, source, out, trainer, warn, update } = context;
   const { found, tree, stream } = labelled!;
+  const labels = stream && clusterIds(stream);
   const { quantiles } = found.shown;
   await writeCentres(centres, quantiles, found.counts.length, out);
   const densities = densitiesOfState(run!, labelled!.state, centres);
@@ -306,29 +310,15 @@ async function writeDescriptions(
     ? new Map<number, string>()
     : await writeLabelFiles(out, source, config, {
         quantiles,
-        ...{ rows: layout.rows, ids: stream && clusterIds(stream) },
+        ...{ rows: layout.rows, ids: labels },
         has: { log_density: densities !== null, map: true, outliers: hasOutliers },
         ...{ called: called.slice(0, k), shown, warn },
       });
   const names = shownNames(source);
   const rows = counts.reduce((a, b) => a + b, 0);
-  const about = {
-    k,
-    rows,
-    labelled: { counts, T, columns, shown: found.shown },
-    centres,
-    groups: labelled!.state.groups ?? null,
-    tree,
-  };
-  const said = {
-    names,
-    areMeant,
-    ids,
-    texts,
-    called,
-    telling,
-    clusterIds: stream ? clusterIds(stream) : null,
-  };
+  const groups = labelled!.state.groups ?? null;
+  const about = { k, rows, labelled: { counts, T, columns, shown: found.shown }, centres, groups, tree };
+  const said = { names, areMeant, ids, texts, called, telling, clusterIds: labels ?? null };
   const described = await trainer.describe({ ...about, ...said });
   out.json(CLUSTERS, savedClusters(described));
   return described;

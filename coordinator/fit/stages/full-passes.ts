@@ -1,5 +1,5 @@
 import { type Centres, reorderedCentres } from '../../../model/description/distances.ts';
-import { componentOrder, sumsByCluster } from '../../../model/gaussian/components.ts';
+import { componentOrder, totalsByCluster } from '../../../model/gaussian/components.ts';
 import type { MapNet } from '../../../model/graph/map-net.ts';
 import type { Layout } from '../../../model/layout.ts';
 import type { MissedCluster } from '../../../model/missed.ts';
@@ -82,17 +82,9 @@ export function fullPasses(
       // By size as the mixture has it, so that little or nothing is left to renumber once all rows are counted. Checkpoints keep
       // the numbers of training: from one of them, these bytes come out again.
       const { mixture, groups } = trained;
-      const guess = componentOrder(
-        bySize(
-          sumsByCluster(
-            Array.from(mixture.weights, (weight) => Float64Array.of(weight)),
-            groups,
-          ).map(([weight]) => weight),
-        ),
-        mixture.k,
-        groups,
-        (component) => mixture.weights[component],
-      );
+      const { k, weights } = mixture;
+      const largestFirst = bySize(totalsByCluster(weights, groups));
+      const guess = componentOrder(largestFirst, k, groups, (component) => weights[component]);
       const places = placesOf(guess);
       const centres = await trainer.centresOf(mixture);
       const numbered = reorderedCentres(centres, guess);
