@@ -125,9 +125,9 @@ const [SHALLOW, DEEP] = [0.3, 2];
  * Gaussians, the mean of nats is .5 to 3 lower than for other rows of the same.
  */
 const FITTED = 2;
-/** Standard deviations beyond which a pair's valley is refuted by itself: far out, as there are many pairs. */
+/** Standard deviations beyond which a pair's valley is refuted by itself; more than for groups, as there are many pairs. */
 const SURE = 2.33;
-/** The same for pairs together: 1 %, as under a mixture that was fitted to the rows the standard deviation of z is .6 to .85. */
+/** The same for a group of pairs: 1 %, as under a mixture fitted to these rows z has a standard deviation of .6 to .85. */
 const SURE_TOGETHER = 1.9;
 /** Nats by which an earlier decision stands: clusters do not flip between joined and apart as rows come. */
 const HYSTERESIS = Math.log(20);

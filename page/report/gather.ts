@@ -167,11 +167,8 @@ function modelFromCheckpoint(
   return {
     transform,
     mixture: state.mixture,
-    groups: state.groups ?? null,
-    rows: totalsByCluster(
-      softCounts(state.mixture.weights, state.sample.rows, weightSmoothing(schedule)),
-      state.groups,
-    ),
+    groups: null,
+    rows: softCounts(state.mixture.weights, state.sample.rows, weightSmoothing(schedule)),
     counted: false,
     classifier: classifierOf(schedule, state, transform.scale),
   };
