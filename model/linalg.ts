@@ -18,6 +18,14 @@ export const minus = (x: Float64Array, y: Float64Array): Float64Array => x.map((
 /** Is `a` the diagonal of a D×D matrix rather than the entire matrix? */
 export const isDiagonal = (a: ArrayLike<number>, d: number) => a.length === d;
 
+/** The D×D matrix with this diagonal. */
+export function matrixOfDiagonal(diagonal: Float64Array): Float64Array {
+  const d = diagonal.length;
+  const out = new Float64Array(d * d);
+  for (const [i, value] of diagonal.entries()) out[i * d + i] = value;
+  return out;
+}
+
 /** The diagonal of a matrix that is given entirely or by its diagonal alone. */
 export function diagonalOf(a: Float64Array, d: number): Float64Array {
   return isDiagonal(a, d) ? a : Float64Array.from({ length: d }, (_, i) => a[i * d + i]);

@@ -125,22 +125,35 @@ const [SHALLOW, DEEP] = [0.3, 2];
  * Gaussians, the mean of nats is .5 to 3 lower than for other rows of the same.
  */
 const FITTED = 2;
-/** Standard deviations beyond which a pair's valley is refuted by itself; more than for groups, as there are many pairs. */
+/** Standard deviations beyond which a pair's valley is refuted by itself, and beyond which tails are light; more than for groups, as there are many pairs. */
 const SURE = 2.33;
 /** The same for a group of pairs: 1 %, as under a mixture fitted to these rows z has a standard deviation of .6 to .85. */
 const SURE_TOGETHER = 1.9;
-/** Nats by which an earlier decision stands: clusters do not flip between joined and apart as rows come. */
-const HYSTERESIS = Math.log(20);
+/** Odds of 20 to 1, in nats: by so much the rows confirm a valley, and by so much an earlier decision stands, lest clusters flip between joined and apart as rows come. */
+const CONFIRMED = Math.log(20);
+/** For groups of so many components valleys and tails are one test: these nats, at 5 %. So many neighbours in a row are more often a curve than by chance. */
+const [MANY, MANY_NATS, MANY_SURE] = [4, Math.log(100), 1.65];
+
+/** What else is known of k components. */
+export interface OfComponents {
+  /** By how many standard errors the tails of each are lighter than the mixture predicts, 0 where that is not known. */
+  lightness?: ArrayLike<number>;
+  /** The cluster that each was in before, -1 where it was in none. */
+  before?: ArrayLike<number> | undefined;
+}
 
 /**
- * The group of each of k components, numbered in their order. A pair is joined alone where its valley is refuted; the many
- * small pieces of a curve have too few rows between each two, and are tested together: candidates by the odds that a valley of the
- * data is an artefact, and of these each connected group. `before` has the cluster that each component was in, -1 where it was in none.
+ * The group of each of k components, numbered in their order. Joined are
+ * - two components whose valley is refuted by the rows between them;
+ * - the many small pieces of a curve, which have too few rows between each two, where their valleys are refuted together: candidates by the odds that a
+ *   valley of the data is an artefact, and of these each connected group;
+ * - components with no confirmed valley between them where their tails are lighter than those of Gaussians: what is no Gaussian has no claim to be a
+ *   cluster because a Gaussian fits it, so there the burden of proof is with the valley.
  */
 export function combinedComponents(
   k: number,
   all: readonly PairEvidence[],
-  before?: ArrayLike<number>,
+  { lightness = new Float64Array(k), before }: OfComponents = {},
 ): Int32Array {
   const pairs = all.filter(({ rows }) => rows >= LEAST_ROWS);
   const odds = artefactOdds(pairs);
@@ -149,20 +162,27 @@ export function combinedComponents(
   const candidates = pairs.filter(
     (pair) => pair.valley >= LEAST_VALLEY && pair.nats + FITTED + Math.max(0, earlier([pair])) + odds > 0,
   );
-  const groups = connected(k, candidates);
   const joined = candidates.filter((pair) => isRefuted([pair], earlier([pair]), SURE));
-  for (const group of new Set(groups)) {
-    const own = candidates.filter(({ a }) => groups[a] === group);
+  for (const own of groupsOf(k, candidates))
     if (isRefuted(own, earlier(own), own.length > 1 ? SURE_TOGETHER : SURE)) joined.push(...own);
-  }
+  for (const own of groupsOf(k, unconfirmedPairs(pairs, before)))
+    if (isOneShape(own, lightness, earlier(own))) joined.push(...own);
   return connected(k, joined);
 }
+
+/** The pairs between which rows do not confirm a valley. */
+export const unconfirmedPairs = (pairs: readonly PairEvidence[], before?: ArrayLike<number>) =>
+  pairs.filter(
+    (pair) =>
+      pair.rows >= LEAST_ROWS &&
+      pair.nats + CONFIRMED + Math.max(0, before ? earlierNats([pair], before) : 0) > 0,
+  );
 
 /** What these pairs' earlier clusters say of joining them, in nats: against where any was apart, for where all that are known were together. */
 function earlierNats(pairs: readonly PairEvidence[], before: ArrayLike<number>): number {
   const known = pairs.filter(({ a, b }) => before[a] >= 0 && before[b] >= 0);
   if (!known.length) return 0;
-  return known.every(({ a, b }) => before[a] === before[b]) ? HYSTERESIS : -HYSTERESIS;
+  return known.every(({ a, b }) => before[a] === before[b]) ? CONFIRMED : -CONFIRMED;
 }
 
 /** Log odds that a valley of middling depth is an artefact: a share of the pairs, by EM. */
@@ -184,10 +204,36 @@ const clamped = (value: number, most: number) => Math.max(-most, Math.min(most, 
 
 /** Are the rows between these pairs, together and with `earlier` nats, likelier without valleys, and more so than chance makes them under the mixture? */
 function isRefuted(pairs: readonly PairEvidence[], earlier: number, sure: number): boolean {
+  const { nats, z } = together(pairs, earlier);
+  return nats > 0 && z > sure;
+}
+
+/** Nats of these pairs, with what fitting took, and the standard deviations by which they are more than the mixture predicts. */
+function together(pairs: readonly PairEvidence[], earlier: number): { nats: number; z: number } {
   const sum = (of: (pair: PairEvidence) => number) => pairs.reduce((total, pair) => total + of(pair), 0);
   const nats = sum((pair) => pair.nats) + earlier;
-  if (!(nats + pairs.length * FITTED > 0)) return false;
-  return nats - sum(({ mean }) => mean) > sure * Math.sqrt(sum(({ variance }) => variance));
+  const variance = sum((pair) => pair.variance);
+  return { nats: nats + pairs.length * FITTED, z: (nats - sum(({ mean }) => mean)) / Math.sqrt(variance) };
+}
+
+/** Have components with these pairs between them too light tails for Gaussians, or many of them tails and valleys that say so together? */
+function isOneShape(pairs: readonly PairEvidence[], lightness: ArrayLike<number>, earlier: number): boolean {
+  const own = [...new Set(pairs.flatMap(({ a, b }) => [a, b]))];
+  const light = own.reduce((sum, component) => sum + lightness[component], 0) / Math.sqrt(own.length);
+  if ((light * Math.abs(light)) / 2 + earlier > SURE ** 2 / 2) return true;
+  const { nats, z } = together(pairs, earlier);
+  return own.length >= MANY && nats > MANY_NATS && (z + light) / Math.SQRT2 > MANY_SURE;
+}
+
+/** These pairs by the connected group of components that they are in. */
+function groupsOf(k: number, pairs: readonly PairEvidence[]): PairEvidence[][] {
+  const groups = connected(k, pairs);
+  const own = new Map<number, PairEvidence[]>();
+  for (const pair of pairs) {
+    const group = groups[pair.a];
+    own.set(group, [...(own.get(group) ?? []), pair]);
+  }
+  return [...own.values()];
 }
 
 /** The connected components of a graph of k nodes, numbered in the order of their first. */

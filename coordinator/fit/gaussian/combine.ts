@@ -5,10 +5,15 @@ import {
   combinedComponents,
   neighbourPairs,
   pairEvidence,
+  unconfirmedPairs,
 } from '../../../model/gaussian/combining.ts';
 import { groupsFrom } from '../../../model/gaussian/components.ts';
 import { eStepOf, mostLikely } from '../../../model/gaussian/estep.ts';
+import { lightness, predictedFourthMoments } from '../../../model/gaussian/kurtosis.ts';
 import { HALF_RANGE } from '../../../model/gaussian/splits.ts';
+import { diagonalOf, matrixOfDiagonal, whitener } from '../../../model/linalg.ts';
+import type { Mixture } from '../../../model/mixture.ts';
+import { generator } from '../../../model/random.ts';
 import { labelsByMixture, type State } from '../../../model/state.ts';
 import { type Axis, byCluster } from '../../../tasks/cells/ask.ts';
 import { publishEStep } from '../publish.ts';
@@ -70,8 +75,37 @@ export async function withClusters(
   const evidence = pairs.map((pair, i) => pairEvidence(pair, histograms[i]));
   const before =
     earlier && clustersBefore(mixture.k, componentsOfRows(run.transform, state, earlier.rows), earlier.of);
-  const groups = groupsFrom(combinedComponents(mixture.k, evidence, before));
+  const components = [...new Set(unconfirmedPairs(evidence, before).flatMap(({ a, b }) => [a, b]))];
+  const lightness = await lightnessOf(runBy(run, true), mixture, components);
+  const groups = groupsFrom(combinedComponents(mixture.k, evidence, { lightness, before }));
   return groups ? { ...state, groups } : state;
+}
+
+/** By how many standard errors the tails of these components are lighter than the mixture predicts, 0 of all others. */
+async function lightnessOf(
+  { rounds, config }: TrainingRun,
+  mixture: Mixture,
+  components: number[],
+): Promise<Float64Array> {
+  const out = new Float64Array(mixture.k);
+  if (!components.length) return out;
+  const { d, covariance, means, covariances } = mixture;
+  const cells = new Array<number>(mixture.k).fill(-1);
+  for (const [leaf, component] of components.entries()) cells[component] = leaf;
+  const partition = { groups: 'net' as const, cells, leaves: components.length };
+  const whitening = components.map((component) => {
+    const inverse = whitener(covariances[component], d, covariance);
+    const entire = covariance === 'diag' ? matrixOfDiagonal(inverse) : inverse;
+    return { centre: means[component], inverse: entire };
+  });
+  const [counts] = await rounds.cellSums([partition], []);
+  const fourth = await rounds.cellFourthMoments(partition, [], whitening);
+  const predicted = predictedFourthMoments(mixture, generator(config.seed, 'kurtosis'));
+  for (const [leaf, component] of components.entries()) {
+    const sum = diagonalOf(fourth[leaf], d).reduce((a, b) => a + b, 0);
+    out[component] = lightness(counts[leaf].n, sum, predicted[component]);
+  }
+  return out;
 }
 
 /** The histogram of each pair's rows between the two means, in as many rounds as their counts need. */

@@ -68,7 +68,7 @@ function groupsOf(data: Labelled, before?: number[]): number[] {
   const evidence = neighbourPairs(mixture).map((pair) =>
     pairEvidence(pair, histogramBetween(pair, data.rows, labels)),
   );
-  return [...combinedComponents(mixture.k, evidence, before)];
+  return [...combinedComponents(mixture.k, evidence, { before })];
 }
 
 /** n rows in d columns, of two clusters in turn whose centres are `apart` in the first column. */
@@ -254,7 +254,7 @@ describe('what was decided before', () => {
     { a: 0, b: 1, valley: 0.8, rows: 200, nats, mean: -3, variance: sd * sd },
   ];
   const isOne = (nats: number, before?: number[]) => {
-    const [a, b] = combinedComponents(2, pair(nats), before && Int32Array.from(before));
+    const [a, b] = combinedComponents(2, pair(nats), { before: before && Int32Array.from(before) });
     return a === b;
   };
 
