@@ -9,6 +9,7 @@ import { planRows } from './rows/plan.ts';
 import { rayRows } from './rows/ray.ts';
 import { scaleRows } from './rows/scale.ts';
 import { serveRows } from './rows/serve.ts';
+import { shapeRows } from './rows/shapes.ts';
 import { sizeRows } from './rows/size.ts';
 import { speedRows } from './rows/speed.ts';
 import { wordRows } from './rows/words.ts';
@@ -16,6 +17,7 @@ import { wordRows } from './rows/words.ts';
 const rows: BenchmarkRow[] = [
   ...knownRows,
   ...speedRows,
+  ...shapeRows,
   ...sizeRows,
   ...wordRows,
   ...scaleRows,

@@ -2,74 +2,17 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import {
   BINS_BETWEEN,
-  type ComponentPair,
   combinedComponents,
   neighbourPairs,
   type PairEvidence,
   pairEvidence,
 } from '../../../model/gaussian/combining.ts';
-import { niwPrior } from '../../../model/gaussian/niw.ts';
-import { responsibilities, softStatistics } from '../../../model/gaussian/soft-split.ts';
-import { type Mixture, mStep } from '../../../model/mixture.ts';
+import type { Mixture } from '../../../model/mixture.ts';
 import { randomNumbers } from '../../coordinator/fit/support.ts';
 import { close, fullCovariance } from '../support.ts';
+import { fitted, groupsOf, histogramBetween, type Labelled } from './groups.ts';
 
 type Random = ReturnType<typeof randomNumbers>;
-interface Labelled {
-  d: number;
-  rows: Float64Array;
-  /** The component of each row to begin with. */
-  labels: number[];
-}
-
-/** The mixture that EM finds from labels, and the labels of that. */
-function fitted({ d, rows, labels }: Labelled, passes = 8): { mixture: Mixture; labels: number[] } {
-  const k = Math.max(...labels) + 1;
-  const prior = niwPrior({
-    mean: new Float64Array(d),
-    kappa: 1e-4,
-    nu: d + 2,
-    psi: Float64Array.from({ length: d * d }, (_, p) => (p % (d + 1) ? 0 : 0.02)),
-    covariance: 'full',
-    estimate: 'mean',
-  });
-  let r: Float64Array = Float64Array.from({ length: labels.length * k }, (_, p) =>
-    labels[Math.floor(p / k)] === p % k ? 1 : 0,
-  );
-  let mixture: Mixture;
-  for (let pass = 0; ; pass++) {
-    mixture = mStep(prior, softStatistics(rows, d, r, k, 'full'), 0);
-    const { weights, means, covariances } = mixture;
-    const gaussians = means.map((mean, c) => ({ weight: weights[c], mean, covariance: covariances[c] }));
-    ({ r } = responsibilities(rows, d, gaussians, 'full'));
-    if (pass === passes) break;
-  }
-  const likeliest = labels.map((_, i) => {
-    const own = r.subarray(i * k, (i + 1) * k);
-    return own.indexOf(Math.max(...own));
-  });
-  return { mixture, labels: likeliest };
-}
-
-function histogramBetween(pair: ComponentPair, rows: Float64Array, labels: number[]): Float64Array {
-  const d = pair.axis.length;
-  const histogram = new Float64Array(BINS_BETWEEN);
-  for (const [i, label] of labels.entries()) {
-    if (label !== pair.a && label !== pair.b) continue;
-    const at = pair.axis.reduce((sum, value, j) => sum + value * rows[i * d + j], -pair.from) / pair.length;
-    if (at >= 0 && at < 1) histogram[Math.floor(at * BINS_BETWEEN)]++;
-  }
-  return histogram;
-}
-
-/** The groups of the components that EM finds from these labels. */
-function groupsOf(data: Labelled, before?: number[]): number[] {
-  const { mixture, labels } = fitted(data);
-  const evidence = neighbourPairs(mixture).map((pair) =>
-    pairEvidence(pair, histogramBetween(pair, data.rows, labels)),
-  );
-  return [...combinedComponents(mixture.k, evidence, { before })];
-}
 
 /** n rows in d columns, of two clusters in turn whose centres are `apart` in the first column. */
 function twoClusters(d: number, n: number, apart: number, draw: () => number): Labelled {

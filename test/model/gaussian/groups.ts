@@ -1,0 +1,86 @@
+// Groups of components, from rows and the component that each begins with: EM, the evidence of pairs, and the rule that is tested.
+import {
+  BINS_BETWEEN,
+  type ComponentPair,
+  combinedComponents,
+  neighbourPairs,
+  pairEvidence,
+} from '../../../model/gaussian/combining.ts';
+import { lightness, predictedFourthMoments } from '../../../model/gaussian/kurtosis.ts';
+import { niwPrior } from '../../../model/gaussian/niw.ts';
+import { responsibilities, softStatistics } from '../../../model/gaussian/soft-split.ts';
+import { minus, squaredNorm, whitener } from '../../../model/linalg.ts';
+import { type Mixture, mStep } from '../../../model/mixture.ts';
+import { generator } from '../../../model/random.ts';
+
+export interface Labelled {
+  d: number;
+  rows: Float64Array;
+  /** The component of each row to begin with. */
+  labels: number[];
+}
+
+/** The mixture that EM finds from labels, and the labels of that. */
+export function fitted({ d, rows, labels }: Labelled, passes = 8): { mixture: Mixture; labels: number[] } {
+  const k = Math.max(...labels) + 1;
+  const prior = niwPrior({
+    mean: new Float64Array(d),
+    kappa: 1e-4,
+    nu: d + 2,
+    psi: Float64Array.from({ length: d * d }, (_, p) => (p % (d + 1) ? 0 : 0.02)),
+    covariance: 'full',
+    estimate: 'mean',
+  });
+  let r: Float64Array = Float64Array.from({ length: labels.length * k }, (_, p) =>
+    labels[Math.floor(p / k)] === p % k ? 1 : 0,
+  );
+  let mixture: Mixture;
+  for (let pass = 0; ; pass++) {
+    mixture = mStep(prior, softStatistics(rows, d, r, k, 'full'), 0);
+    const { weights, means, covariances } = mixture;
+    const gaussians = means.map((mean, c) => ({ weight: weights[c], mean, covariance: covariances[c] }));
+    ({ r } = responsibilities(rows, d, gaussians, 'full'));
+    if (pass === passes) break;
+  }
+  const likeliest = labels.map((_, i) => {
+    const own = r.subarray(i * k, (i + 1) * k);
+    return own.indexOf(Math.max(...own));
+  });
+  return { mixture, labels: likeliest };
+}
+
+export function histogramBetween(pair: ComponentPair, rows: Float64Array, labels: number[]): Float64Array {
+  const d = pair.axis.length;
+  const histogram = new Float64Array(BINS_BETWEEN);
+  for (const [i, label] of labels.entries()) {
+    if (label !== pair.a && label !== pair.b) continue;
+    const at = pair.axis.reduce((sum, value, j) => sum + value * rows[i * d + j], -pair.from) / pair.length;
+    if (at >= 0 && at < 1) histogram[Math.floor(at * BINS_BETWEEN)]++;
+  }
+  return histogram;
+}
+
+/** The groups of the components that EM finds from these labels. */
+export function groupsOf(data: Labelled, before?: number[]): number[] {
+  const { mixture, labels } = fitted(data);
+  const evidence = neighbourPairs(mixture).map((pair) =>
+    pairEvidence(pair, histogramBetween(pair, data.rows, labels)),
+  );
+  const lightness = lightnessOf(mixture, data.rows, labels);
+  return [...combinedComponents(mixture.k, evidence, { lightness, before })];
+}
+
+/** By how many standard errors the tails of each component are lighter than predicted. */
+function lightnessOf(mixture: Mixture, rows: Float64Array, labels: number[]): number[] {
+  const { k, d, means, covariance, covariances } = mixture;
+  const inverses = covariances.map((own) => whitener(own, d, covariance));
+  const [counts, sums] = [new Float64Array(k), new Float64Array(k)];
+  for (const [i, label] of labels.entries()) {
+    const square = squaredNorm(inverses[label], minus(rows.subarray(i * d, (i + 1) * d), means[label]));
+    counts[label]++;
+    sums[label] += Math.min(square, 4 * d) ** 2;
+  }
+  return predictedFourthMoments(mixture, generator('0', 'kurtosis')).map((predicted, c) =>
+    lightness(counts[c], sums[c], predicted),
+  );
+}
