@@ -220,7 +220,7 @@ function together(pairs: readonly PairEvidence[], earlier: number): { nats: numb
 function isOneShape(pairs: readonly PairEvidence[], lightness: ArrayLike<number>, earlier: number): boolean {
   const own = [...new Set(pairs.flatMap(({ a, b }) => [a, b]))];
   const light = own.reduce((sum, component) => sum + lightness[component], 0) / Math.sqrt(own.length);
-  if ((light * Math.abs(light)) / 2 + earlier > SURE ** 2 / 2) return true;
+  if (light > Math.sqrt(Math.max(0, SURE ** 2 - 2 * earlier))) return true;
   const { nats, z } = together(pairs, earlier);
   return own.length >= MANY && nats > MANY_NATS && (z + light) / Math.SQRT2 > MANY_SURE;
 }
