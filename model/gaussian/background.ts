@@ -26,6 +26,9 @@ export interface Background {
   readonly logDensity: number;
 }
 
+/** log of the density of the background times its weight, wherever a row is. */
+export const logBackground = ({ weight, logDensity }: Background): number => Math.log(weight) + logDensity;
+
 /** A mixture with a background. */
 export interface MixtureInBackground {
   /** The components that are left, by their numbers before. */

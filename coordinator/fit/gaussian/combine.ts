@@ -13,6 +13,7 @@ import { labelsByMixture, type State } from '../../../model/state.ts';
 import { type Axis, byCluster } from '../../../tasks/cells/ask.ts';
 import { publishEStep } from '../publish.ts';
 import { runBy, type TrainingRun } from '../run-context.ts';
+import { withNoiseApart } from './background.ts';
 
 /** Once training has ended: which components of the mixture are pieces of one cluster, by the rows of the sample between them. */
 
@@ -48,15 +49,16 @@ function clustersBefore(k: number, components: Int32Array, of: Int32Array): Int3
 }
 
 /**
- * The state with the cluster of each component. Where labels are not by a mixture of continuous columns, or the number of clusters was asked for, it stays as it is.
+ * The state with the cluster of each component, and the background of rows that are in none. Where labels are not by a mixture of continuous columns, or the number of clusters was asked for, it stays as it is.
  */
 export async function withClusters(
   run: TrainingRun,
-  state: State,
+  given: State,
   earlier?: EarlierClusters,
 ): Promise<State> {
   const { config } = run;
-  const { mixture } = state;
+  const state = await withNoiseApart(run, given);
+  const { mixture, background } = state;
   const applies =
     config.shapes === 'auto' &&
     config.clusters === null &&
@@ -64,9 +66,9 @@ export async function withClusters(
     !mixture.kinds &&
     mixture.k > 1;
   if (!applies) return state;
-  publishEStep(run, mixture, 'cholesky');
+  publishEStep(run, mixture, 'cholesky', background);
   const pairs = neighbourPairs(mixture);
-  const histograms = await rowsBetween(runBy(run, true), mixture.k, pairs);
+  const histograms = await rowsBetween(runBy(run, true), mixture.k, background ? 1 : 0, pairs);
   const evidence = pairs.map((pair, i) => pairEvidence(pair, histograms[i]));
   const before =
     earlier && clustersBefore(mixture.k, componentsOfRows(run.transform, state, earlier.rows), earlier.of);
@@ -74,8 +76,8 @@ export async function withClusters(
   return groups ? { ...state, groups } : state;
 }
 
-/** The histogram of each pair's rows between the two means, in as many rounds as their counts need. */
-async function rowsBetween({ rounds, d }: TrainingRun, k: number, pairs: ComponentPair[]) {
+/** The histogram of each pair's rows between the two means, in as many rounds as their counts need. Rows of `others` after the k components are in none. */
+async function rowsBetween({ rounds, d }: TrainingRun, k: number, others: number, pairs: ComponentPair[]) {
   const histograms = pairs.map(() => new Float64Array(BINS_BETWEEN));
   const most = Math.max(1, Math.floor(MOST_COUNTS / (k * BINS_BETWEEN)));
   /** By component: the numbers of its pairs that are still to be counted. */
@@ -85,7 +87,9 @@ async function rowsBetween({ rounds, d }: TrainingRun, k: number, pairs: Compone
     const now = waiting.map((own) => own.splice(0, most));
     const perLeaf = Math.max(...now.map((own) => own.length));
     const axes = now.flatMap((own) => Array.from({ length: perLeaf }, (_, i) => axisOf(pairs[own[i]], d)));
-    const counts = await rounds.cellHistograms(byCluster(k), [], axes, BINS_BETWEEN + 2);
+    const own = byCluster(k);
+    const partition = { ...own, cells: [...own.cells, ...Array<number>(others).fill(-1)] };
+    const counts = await rounds.cellHistograms(partition, [], axes, BINS_BETWEEN + 2);
     for (const [leaf, own] of now.entries())
       for (const [i, pair] of own.entries())
         for (let bin = 0; bin < BINS_BETWEEN; bin++)

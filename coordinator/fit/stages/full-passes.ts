@@ -1,4 +1,5 @@
 import { type Centres, reorderedCentres } from '../../../model/description/distances.ts';
+import { logBackground } from '../../../model/gaussian/background.ts';
 import { componentOrder, totalsByCluster } from '../../../model/gaussian/components.ts';
 import type { MapNet } from '../../../model/graph/map-net.ts';
 import type { Layout } from '../../../model/layout.ts';
@@ -94,6 +95,7 @@ export function fullPasses(
       const used = renumbered(trained, guess);
       const byMixture = publishClassifier(run, used);
       const density = publishDensities(run, used, numbered);
+      const noise = used.background && logBackground(used.background);
       const review = ({ T, far }: Reviewed) =>
         isRight({
           T: Array.from(places, (unit) => T[unit]),
@@ -104,7 +106,7 @@ export function fullPasses(
           truth: labels?.codes,
           below: clusters!.sample.below,
           ...{ far, byMixture, density, parts, groups: used.groups, map: map !== undefined },
-          ...((far || missed) && { review }),
+          ...{ ...(noise !== undefined && { noise }), ...((far || missed) && { review }) },
         });
         if (found) {
           const order = found.order.map((unit) => guess[unit]);

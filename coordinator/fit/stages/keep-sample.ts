@@ -25,7 +25,7 @@ export async function keepForUpdates(
   const { stream, kept } = labelled!.stream
     ? { stream: labelled!.stream, kept: labelled!.kept! }
     : await firstSample(context, state);
-  const { groups: _, ...own } = labelled!.state;
+  const { groups: _, background: __, ...own } = labelled!.state;
   await writeState(out, {
     stage: 'cluster',
     ...aboutCheckpoint(context, update?.layout ?? layout),

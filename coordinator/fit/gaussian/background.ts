@@ -1,0 +1,46 @@
+import { concat } from '../../../model/arrays.ts';
+import { withBackground } from '../../../model/gaussian/background.ts';
+import { pointEstimate } from '../../../model/gaussian/niw.ts';
+import { generator } from '../../../model/random.ts';
+import { labelsByMixture, ofUnits, type State } from '../../../model/state.ts';
+import { scaleStatistics } from '../../../model/statistics.ts';
+import { take } from '../../../proto/tensors.ts';
+import type { RunConfig } from '../../../run/config.ts';
+import { shardSizes } from '../../rounds/sums.ts';
+import type { TrainingRun } from '../run-context.ts';
+
+/** Once training has ended, with `--noise`: is there a background of rows in no cluster? By rows of the sample that the workers send. */
+
+/** Rows that are sent: EM takes some fifty passes over them here. */
+const MOST_ROWS = 20_000;
+
+/** Can a background be looked for? Where rows go to clusters by a mixture of continuous columns. */
+export const canHaveNoise = (config: Pick<RunConfig, 'schedule'>, state: Pick<State, 'graph' | 'mixture'>) =>
+  labelsByMixture(config.schedule, state) && !state.mixture.kinds;
+
+/** The state with a background, which takes the place of some of its components, if `--noise` is on and there is one. */
+export async function withNoiseApart(run: TrainingRun, state: State): Promise<State> {
+  const { config, layout, dispatcher, seed } = run;
+  const { mixture, prior, sample } = state;
+  if (!config.noise || !canHaveNoise(config, state) || mixture.k < 3) return state;
+  const every = Math.ceil(sample.rows / MOST_ROWS);
+  const shards = shardSizes(layout);
+  const results = await dispatcher.round({
+    tasks: [{ task: 'sample-rows', every }],
+    units: shards.map((_, shard) => ({ shard, from: 0, to: 0 })),
+    sampled: shards,
+  });
+  const rows = concat(
+    results.map(({ tasks: [found] }) => Float64Array.from(take(found, 'rows', 'float32'))),
+    Float64Array,
+  );
+  const found = withBackground(
+    rows,
+    mixture,
+    (T) => pointEstimate(prior, scaleStatistics(T, every)),
+    generator(seed, 'background'),
+  );
+  if (!found) return state;
+  const { kept, background } = found;
+  return { ...ofUnits(state, kept), mixture: found.mixture, background };
+}
