@@ -146,8 +146,9 @@ export async function labelWithIds(
   const byMixture = publishClassifier(run, state);
   const density = publishDensities(run, state, centres);
   if (map) publishMap(run, map);
-  const { mixture, groups } = state;
+  const { mixture, groups, background } = state;
   return (await labelAllRows(run, layout, mixture.k, out, {
     ...{ truth: labels?.codes, byMixture, groups, density, ids, map: map !== undefined },
+    ...(background && { noise: logBackground(background) }),
   }))!;
 }
