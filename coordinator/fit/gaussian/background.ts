@@ -15,8 +15,14 @@ import type { TrainingRun } from '../run-context.ts';
 const MOST_ROWS = 20_000;
 
 /** Can a background be looked for? Where rows go to clusters by a mixture of continuous columns. */
-export const canHaveNoise = (config: Pick<RunConfig, 'schedule'>, state: Pick<State, 'graph' | 'mixture'>) =>
+const canHaveNoise = (config: Pick<RunConfig, 'schedule'>, state: Pick<State, 'graph' | 'mixture'>) =>
   labelsByMixture(config.schedule, state) && !state.mixture.kinds;
+
+/** Are components joined for `--clusters` once training has ended? Before, those of noise would be joined to clusters. */
+export const isJoinedLast = (
+  { config }: { config: Pick<RunConfig, 'noise' | 'schedule'> },
+  state: Pick<State, 'graph' | 'mixture'>,
+): boolean => config.noise && canHaveNoise(config, state);
 
 /** The state with a background, which takes the place of some of its components, if `--noise` is on and there is one. */
 export async function withNoiseApart(run: TrainingRun, state: State): Promise<State> {

@@ -10,10 +10,11 @@ import { groupsFrom } from '../../../model/gaussian/components.ts';
 import { eStepOf, mostLikely } from '../../../model/gaussian/estep.ts';
 import { HALF_RANGE } from '../../../model/gaussian/splits.ts';
 import { labelsByMixture, type State } from '../../../model/state.ts';
-import { type Axis, byCluster } from '../../../tasks/cells/ask.ts';
+import type { Axis } from '../../../tasks/cells/ask.ts';
 import { publishEStep } from '../publish.ts';
 import { runBy, type TrainingRun } from '../run-context.ts';
-import { withNoiseApart } from './background.ts';
+import { isJoinedLast, withNoiseApart } from './background.ts';
+import { clustersAlone, joinedComponents } from './merge.ts';
 
 /** Once training has ended: which components of the mixture are pieces of one cluster, by the rows of the sample between them. */
 
@@ -49,7 +50,8 @@ function clustersBefore(k: number, components: Int32Array, of: Int32Array): Int3
 }
 
 /**
- * The state with the cluster of each component, and the background of rows that are in none. Where labels are not by a mixture of continuous columns, or the number of clusters was asked for, it stays as it is.
+ * The state with the cluster of each component, and the background of rows that are in none. Where labels are not by a mixture of continuous columns it
+ * stays as it is; where the number of clusters was asked for, components are joined only if that waits for a background.
  */
 export async function withClusters(
   run: TrainingRun,
@@ -57,18 +59,25 @@ export async function withClusters(
   earlier?: EarlierClusters,
 ): Promise<State> {
   const { config } = run;
+  const { clusters } = config;
   const state = await withNoiseApart(run, given);
   const { mixture, background } = state;
+  const others = background ? 1 : 0;
+  const byRows = runBy(run, true);
+  if (clusters !== null && mixture.k > clusters && isJoinedLast(run, state)) {
+    publishEStep(run, mixture, 'cholesky', background);
+    return { ...state, groups: groupsFrom(await joinedComponents(byRows, state, clusters, others))! };
+  }
   const applies =
     config.shapes === 'auto' &&
-    config.clusters === null &&
+    clusters === null &&
     labelsByMixture(config.schedule, state) &&
     !mixture.kinds &&
     mixture.k > 1;
   if (!applies) return state;
   publishEStep(run, mixture, 'cholesky', background);
   const pairs = neighbourPairs(mixture);
-  const histograms = await rowsBetween(runBy(run, true), mixture.k, background ? 1 : 0, pairs);
+  const histograms = await rowsBetween(byRows, mixture.k, others, pairs);
   const evidence = pairs.map((pair, i) => pairEvidence(pair, histograms[i]));
   const before =
     earlier && clustersBefore(mixture.k, componentsOfRows(run.transform, state, earlier.rows), earlier.of);
@@ -87,9 +96,7 @@ async function rowsBetween({ rounds, d }: TrainingRun, k: number, others: number
     const now = waiting.map((own) => own.splice(0, most));
     const perLeaf = Math.max(...now.map((own) => own.length));
     const axes = now.flatMap((own) => Array.from({ length: perLeaf }, (_, i) => axisOf(pairs[own[i]], d)));
-    const own = byCluster(k);
-    const partition = { ...own, cells: [...own.cells, ...Array<number>(others).fill(-1)] };
-    const counts = await rounds.cellHistograms(partition, [], axes, BINS_BETWEEN + 2);
+    const counts = await rounds.cellHistograms(clustersAlone(k, others), [], axes, BINS_BETWEEN + 2);
     for (const [leaf, own] of now.entries())
       for (const [i, pair] of own.entries())
         for (let bin = 0; bin < BINS_BETWEEN; bin++)

@@ -419,6 +419,8 @@ function notesOfRun(
     ...outcome,
     ...{
       unexplained: found.unexplained,
+      noise: found.noise,
+      isMixed: Boolean(clusters!.mixture.kinds),
       added,
       components: componentsWithRows(labelled!),
       unknown: run!.unknown,
