@@ -8,8 +8,8 @@ import { type ArrayFile, openNpy } from '../data/npy.ts';
 import { LABELS } from '../data/row-parts.ts';
 import type { RowDensities } from '../model/description/densities.ts';
 import { type Centres, QUANTILE_STEPS } from '../model/description/distances.ts';
-import type { Background } from '../model/gaussian/background.ts';
 import { type Groups, groupsFrom } from '../model/gaussian/components.ts';
+import type { Background } from '../model/gaussian/noise.ts';
 import type { MapNet } from '../model/graph/map-net.ts';
 import {
   NONE_OPTIONAL,

@@ -10,8 +10,8 @@ import { categoriesSchema, type DecodeOptions, type TableOptions } from '../data
 import type { ColumnMap, Transform } from '../data/transform.ts';
 import { MAX_FLOAT32 } from '../data/value-range.ts';
 import { elementCount, MAX_MAGNITUDE } from '../model/arrays.ts';
-import { logBackground } from '../model/gaussian/background.ts';
 import { clusterCount, type Groups } from '../model/gaussian/components.ts';
+import { logBackground } from '../model/gaussian/noise.ts';
 import {
   arraysOf,
   type StepName,

@@ -11,23 +11,13 @@ import {
 import type { Mixture } from '../mixture.ts';
 import type { Rng } from '../random.ts';
 import { type Covariance, covarianceOf, mean, statisticsLength } from '../statistics.ts';
+import type { Background } from './noise.ts';
 import { softStatistics } from './soft-split.ts';
 
 /**
  * Noise: rows that are in no cluster (docs/algorithm.md, section 8). A mixture covers them with components where rows are few. Here the least dense
  * of these give way to a background, one density that is the same everywhere, as far as that explains the rows better. Rows are [n,D], in float64.
  */
-
-/** What rows of no cluster have in common. */
-export interface Background {
-  /** Its share of the rows; the weights of the mixture's components and this sum to 1. */
-  readonly weight: number;
-  /** −log of the volume in which its rows are. */
-  readonly logDensity: number;
-}
-
-/** log of the density of the background times its weight, wherever a row is. */
-export const logBackground = ({ weight, logDensity }: Background): number => Math.log(weight) + logDensity;
 
 /** A mixture with a background. */
 export interface MixtureInBackground {

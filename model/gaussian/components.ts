@@ -99,39 +99,6 @@ export function rowClusters(best: Int32Array, r: Float32Array, groups: Groups | 
   return { labels, responsibilities, components };
 }
 
-/** The same where rows may be noise: those have the label K of K clusters. */
-export interface RowsInBackground extends RowClusters {
-  /** The log density of each row under clusters and background. */
-  logDensities: Float32Array;
-}
-
-/**
- * What rows have of K clusters and of a background, whose responsibility is the last of K + 1; `logDensities`: under the clusters, `noise`: under the
- * background, of any row. A row of noise keeps its most likely component.
- */
-export function withNoise(
-  { labels, responsibilities, components }: RowClusters,
-  logDensities: Float32Array,
-  noise: number,
-): RowsInBackground {
-  const n = labels.length;
-  const k = responsibilities.length / n;
-  const r = new Float32Array(n * (k + 1));
-  const out = labels.slice();
-  const together = new Float32Array(n);
-  for (let i = 0, at = 0; i < n; i++, at += k + 1) {
-    const share = 1 / (1 + Math.exp(logDensities[i] - noise));
-    // Of a row so far from all that its densities are 0.
-    const isFar = Number.isNaN(responsibilities[i * k]);
-    for (let c = 0; c < k; c++) r[at + c] = isFar ? 0 : responsibilities[i * k + c] * (1 - share);
-    r[at + k] = isFar ? 1 : share;
-    if (r[at + k] > r[at + labels[i]]) out[i] = k;
-    const most = Math.max(logDensities[i], noise);
-    together[i] = most + Math.log1p(Math.exp(-Math.abs(logDensities[i] - noise)));
-  }
-  return { labels: out, responsibilities: r, components, logDensities: together };
-}
-
 /** The groups of these components, in this order; also where each is a cluster. */
 export function regrouped(groups: Groups, order: readonly number[]): Groups {
   return groupsFrom(order.map((component) => groups[component])) ?? Int32Array.from(order, (_, i) => i);

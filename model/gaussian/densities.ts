@@ -2,9 +2,9 @@ import type { RowDensities } from '../description/densities.ts';
 import type { Centres } from '../description/distances.ts';
 import type { Mixture } from '../mixture.ts';
 import { centreWidth } from '../statistics.ts';
-import { type Background, logBackground } from './background.ts';
 import { asGaussian } from './columns.ts';
 import { CLOSED } from './estep.ts';
+import { type Background, logBackground } from './noise.ts';
 
 /** What log densities of a mixture are computed by. `centres`: those from which distances of its clusters are measured. */
 export function densitiesOf(

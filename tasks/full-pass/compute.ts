@@ -14,7 +14,8 @@ import {
   keepLeast,
   reachOf,
 } from '../../model/description/distances.ts';
-import { rowClusters, withNoise } from '../../model/gaussian/components.ts';
+import { rowClusters } from '../../model/gaussian/components.ts';
+import { withNoise } from '../../model/gaussian/noise.ts';
 import type { Block } from '../../model/layout.ts';
 import { priority } from '../../model/random.ts';
 import {

@@ -1,6 +1,6 @@
 import { type Centres, reorderedCentres } from '../../../model/description/distances.ts';
-import { logBackground } from '../../../model/gaussian/background.ts';
 import { componentOrder, totalsByCluster } from '../../../model/gaussian/components.ts';
+import { logBackground } from '../../../model/gaussian/noise.ts';
 import type { MapNet } from '../../../model/graph/map-net.ts';
 import type { Layout } from '../../../model/layout.ts';
 import type { MissedCluster } from '../../../model/missed.ts';
