@@ -40,6 +40,7 @@ export function resultCollector(layout: Layout, { units, k, labelled, components
   const seen = Array<Tensors>(units);
   const shown = clusterRowsCollector(k);
   const farRows = farRowsCollector(far, priorityOf);
+  let noise = 0;
   const sampledOutliers = Array.from({ length: layout.shards }, (): number[] => []);
   return {
     add(unit: number, blocks: readonly Block[], part: Tensors): void {
@@ -50,6 +51,8 @@ export function resultCollector(layout: Layout, { units, k, labelled, components
           for (let row = start; row < start + count; row++)
             if (flags[at++] && priorityOf(row) < below) sampledOutliers[shardOf(start)].push(row);
       }
+      const labels = part.labels.data;
+      for (let i = 0; i < labels.length; i++) if (labels[i] >= k && !part.outliers?.data[i]) noise++;
       // Copies: they are overwritten, the part may have yet to be saved, and a view would keep all that came with it.
       const own = {
         T: take(part, 'T', 'float64').slice(),
@@ -63,6 +66,8 @@ export function resultCollector(layout: Layout, { units, k, labelled, components
     /** Statistics of each component over all rows but outliers. */
     T: () => splitEvenly(sumOfNodes(sums.nodes(), 'T'), components),
     far: farRows.result,
+    /** Rows of noise that are no outliers. */
+    noise: () => noise,
     result(order: Order) {
       const columns = splitEvenly(sumOfNodes(sums.nodes(), 'columns'), labelled + 1);
       return {

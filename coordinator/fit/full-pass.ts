@@ -198,7 +198,7 @@ export async function labelAllRows(
       table: counter ? counter.table([...clusters, ...inNoise]) : null,
       unexplained: writer.unexplained(),
       noise: counts[k] ?? 0,
-      outliers: layout.rows - (counts[k] ?? 0) - T.reduce((sum, [rows]) => sum + rows, 0),
+      outliers: layout.rows - collector.noise() - T.reduce((sum, [rows]) => sum + rows, 0),
     };
   } catch (error) {
     writer.abort();

@@ -5,6 +5,8 @@ import { join } from 'node:path';
 import { before, describe, test } from 'node:test';
 import { readNpy } from '../../data/npy.ts';
 import { cut } from '../../library/cut.ts';
+import { openRun } from '../../library/open-run.ts';
+import { predict } from '../../library/predict.ts';
 import { generator } from '../../model/random.ts';
 import { dpmesh, scratch, times, writeRows } from './support.ts';
 
@@ -98,6 +100,25 @@ describe('a run with noise', () => {
       [...new Set(labels)].sort((a, b) => a - b),
       [-1, 0, 1],
     );
+  });
+
+  test('parts that workers write have the same labels', async () => {
+    const out = path('parts');
+    const { code, stderr } = await dpmesh([
+      ...['train', first.data, '--noise', '--labels-out', 'shards', '--no-report', '--out', out],
+    ]);
+    assert.equal(code, 0, stderr);
+    const { labels, confidences, noise } = (await openRun(out)).result!;
+    const whole = (await openRun(run)).result!;
+    assert.deepEqual([labels, confidences, noise], [whole.labels, whole.confidences, whole.noise]);
+  });
+
+  test('a model without details says the same', async () => {
+    const { labels } = await predict({ run, data: first.data });
+    assert.deepEqual([...labels], labelsOf(run));
+    // However far: noise. Nearly at a centre: not.
+    const far = await predict({ run, data: { values: Float32Array.of(1e6, -1e6, 0, 0), columns: 2 } });
+    assert.deepEqual([...far.labels], [-1, labelsOf(run)[0]]);
   });
 
   test('--clusters joins clusters, not noise', async () => {
