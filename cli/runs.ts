@@ -285,7 +285,7 @@ const named = (result: RunResult) =>
 /** Prints the result, as text or as one JSON object. */
 export function print(result: RunResult, json: boolean): void {
   const { k, scores, columns: dim, directory: out, report, ...others } = result;
-  const { alternations, outliers, seconds } = others;
+  const { alternations, outliers, noise, seconds } = others;
   if (json) {
     const summary = {
       k,
@@ -313,6 +313,10 @@ export function print(result: RunResult, json: boolean): void {
     ['loss', score(result.loss)],
     ['rows × dimensions', `${result.rows.toLocaleString('en')} × ${dim}`],
     ['outliers', outliers ? outliers.toLocaleString('en') : null],
+    [
+      'noise',
+      noise ? `${noise.toLocaleString('en')} rows, ${((100 * noise) / result.rows).toFixed(1)} %` : null,
+    ],
     ['epochs, rounds', `${result.epochs}, ${result.rounds}`],
     ['workers', String(result.workers)],
     ['training', `${seconds.toFixed(2)} s`],

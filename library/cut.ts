@@ -4,9 +4,11 @@ import { ranges, yieldToEventLoop } from '../base/slices.ts';
 import { CHUNK_ELEMENTS } from '../data/npy.ts';
 import { LABELS } from '../data/row-parts.ts';
 import type { NextSplit } from '../model/hierarchy/dendrogram.ts';
+import { NOISE } from '../model/order.ts';
 import { cutOf, type JoinedCluster, type RunCut } from '../passes/cut.ts';
 import { createLabelTable, labelFormatOf, NUMBERED, rowNames } from '../run/label-file.ts';
 import { kindsOf, settingsOf } from '../run/option.ts';
+import { BACKGROUND } from '../run/row-files.ts';
 import { readFinishedRun } from '../run/run-file.ts';
 import { openRows, type RunFiles } from '../run/run-files.ts';
 import { assertNotOfRun } from '../run/run-path.ts';
@@ -99,9 +101,12 @@ function* joinedLabels({ files, rows, place, numberOf }: RunCut) {
   try {
     // Once it is open, as another may take its place.
     files.assertIntact('labels.npy');
+    const hasNoise = files.has(BACKGROUND);
     for (const { from, to } of ranges(rows, CHUNK_ELEMENTS)) {
-      const own = Int32Array.from(labels.read(from, to - from), (label) => place[numberOf(label)] ?? -1);
-      if (own.includes(-1)) throw files.damaged('labels.npy', 'it has clusters that the tree has not');
+      const read = labels.read(from, to - from);
+      const own = Int32Array.from(read, (label) => place[numberOf(label)] ?? NOISE);
+      if (own.some((group, i) => group === NOISE && !(hasNoise && read[i] === NOISE)))
+        throw files.damaged('labels.npy', 'it has clusters that the tree has not');
       yield { start: from, own };
     }
   } finally {

@@ -6,7 +6,7 @@ import { isFileOf } from '../data/file-names.ts';
 import { formatOf } from '../data/open.ts';
 import { countFlags } from '../data/outlier-bounds.ts';
 import { namesOfRows } from '../data/texts/texts.ts';
-import { renumberLabels } from '../model/order.ts';
+import { NOISE, renumberLabels } from '../model/order.ts';
 import { cutOf, type RunCut, toCut } from '../passes/cut.ts';
 import { type LabelledPiece, openPredictor, type PredictInput, type Predictor } from '../passes/predict.ts';
 import { ofOneRun } from '../run/finished-run.ts';
@@ -194,7 +194,10 @@ async function label(
     for await (const piece of predictor.pieces()) {
       if (piece.outliers) outliers += countFlags(piece.outliers);
       if (joined) renumberLabels(piece.labels, joined.place);
-      labels.write(joined || !ids ? piece.labels : piece.labels.map((label) => ids[label]), piece.start);
+      labels.write(
+        joined || !ids ? piece.labels : piece.labels.map((label) => ids[label] ?? NOISE),
+        piece.start,
+      );
       if (joined && piece.responsibilities)
         piece.responsibilities = added(piece.responsibilities, predictor.k, joined);
       responsibilities?.write(piece.responsibilities!, piece.start * k);

@@ -1,5 +1,6 @@
 import { confidenceOf, reachOf } from '../model/description/distances.ts';
 import type { Name } from '../model/description/names.ts';
+import { NOISE } from '../model/order.ts';
 import { NONE_OPTIONAL, SOFT_NUMBERS, softNumbers } from '../model/row-columns.ts';
 import type { Predictor, RowLabels } from '../passes/predict.ts';
 import { type LabelColumn, labelColumns, MAP_COLUMNS, mapColumns } from '../run/label-table.ts';
@@ -31,13 +32,15 @@ export function predictedColumns(
       const numbers = softNumbers(labels, responsibilities!);
       if (!known)
         return {
-          ...{ cluster: ids ? labels.map((label) => ids[label]) : labels, ...numbers },
+          ...{ cluster: ids ? labels.map((label) => ids[label] ?? NOISE) : labels, ...numbers },
           ...(map && mapColumns(map)),
         };
       const confidence =
         gaussian === null
           ? numbers.confidence
-          : numbers.confidence.map((r, i) => confidenceOf(r, distance![i], gaussian, reach));
+          : numbers.confidence.map((r, i) =>
+              labels[i] === NOISE ? r : confidenceOf(r, distance![i], gaussian, reach),
+            );
       const own = { ...numbers, confidence, distance: distance!, log_density };
       return known.of({ labels, ...own, map, outliers: flags });
     },

@@ -67,6 +67,8 @@ export interface RunResult {
    * clusters. They get labels too, mostly that of the nearest cluster; `outliers.npy` in the run directory says which they are.
    */
   readonly outliers: number;
+  /** With `noise`: number of rows that are in no cluster, whose label is −1. */
+  readonly noise: number;
   /** Number of columns of the data. */
   readonly columns: number;
   /** Number of training epochs. */
@@ -121,11 +123,11 @@ export function resultOf(
 ): RunResult {
   const { soft, report, files, shown = directory } = about;
   const { nmi, ari, acc, silhouette, rows, dim, k, loss, epochs, rounds, workers, seconds } = summary;
-  const { outliers, notes, replicates, stability, evidence, alternations = null } = summary;
+  const { outliers, noise, notes, replicates, stability, evidence, alternations = null } = summary;
   const properties = {
     k,
     scores: { nmi, ari, acc, silhouette },
-    ...{ loss, rows, outliers, columns: dim, epochs, rounds, workers, seconds },
+    ...{ loss, rows, outliers, noise, columns: dim, epochs, rounds, workers, seconds },
     ...{ replicates, stability, evidence, alternations, notes, directory: shown, report },
   };
   // As they are now: the caller may change its folder, and a later run may replace this one.

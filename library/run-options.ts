@@ -70,6 +70,8 @@ export interface ModelOptions {
   resolution?: number | null;
   /** Clusters of any shape: components of a Gaussian mixture are joined where the rows between them show no valley of density; off: each component is a cluster. @defaultValue auto */
   shapes?: 'auto' | 'off';
+  /** Rows that are in no cluster get the label -1: where a Gaussian mixture has evidence of such, they are a background of even density. @defaultValue false */
+  noise?: boolean;
   /** Concentration α of the Dirichlet process (above 0). @defaultValue 10 */
   alpha?: number;
   /** Covariance of each cluster. @defaultValue full */

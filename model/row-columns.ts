@@ -14,7 +14,7 @@ export interface RowColumn {
   values: 'clusters' | 'any' | 'not negative' | 'finite' | 'flags';
   /** Some runs do not have it. */
   isOptional: boolean;
-  /** Of a number that follows from the responsibilities of the row, which begin in `r` at `from`, and from the cluster that it is in. */
+  /** Of a number that follows from the responsibilities of the row, which begin in `r` at `from`, and from the cluster that it is in, −1 of noise. */
   of?(r: Float32Array, from: number, k: number, cluster: number): number;
 }
 
@@ -22,10 +22,15 @@ export interface RowColumn {
 export const ROW_COLUMNS = {
   /** The cluster. */
   labels: { file: 'labels.npy', dtype: '<i4', width: 1, values: 'clusters', isOptional: false },
-  /** The largest responsibility. */
+  /** The responsibility of the row's cluster, or of noise: what those of clusters lack to 1. */
   confidence: {
     ...{ file: 'confidences.npy', dtype: '<f4', width: 1, values: 'any', isOptional: false },
-    of: (r, from, _k, cluster) => r[from + cluster],
+    of(r, from, k, cluster) {
+      if (cluster >= 0) return r[from + cluster];
+      let noise = 1;
+      for (let c = 0; c < k; c++) noise -= r[from + c];
+      return Math.max(0, noise);
+    },
   },
   /** From the centre of the row's cluster. */
   distance: { file: 'distances.npy', dtype: '<f4', width: 1, values: 'not negative', isOptional: false },

@@ -1,6 +1,7 @@
 import { clusterCount, type Groups, regrouped } from './gaussian/components.ts';
 import { CLOSED, type Densities, eStepOf, mostLikely } from './gaussian/estep.ts';
 import type { Niw } from './gaussian/niw.ts';
+import type { Background } from './gaussian/noise.ts';
 import type { Mixture } from './mixture.ts';
 import {
   argmaxRows,
@@ -50,6 +51,8 @@ export interface State extends Pace {
   readonly graph?: GraphState;
   /** Once training has ended: the cluster of each component of the mixture, where some clusters have several. */
   readonly groups?: Groups;
+  /** Then too, with `--noise`: what explains the rows that are in no cluster, where there are such. */
+  readonly background?: Background;
 }
 
 /** The clusters of a state, which are its components until some are found to be pieces of one. */
@@ -134,7 +137,7 @@ export function withoutClusters(state: State, clusters: readonly number[]): Stat
 /** What gives rows, in network coordinates, their clusters: the clustering net, or the mixture with the cluster of each component. */
 export type Classifier =
   | { readonly net: readonly Layer[] }
-  | { readonly mixture: Densities; readonly groups?: Groups };
+  | { readonly mixture: Densities; readonly groups?: Groups; readonly background?: Background };
 
 /** In more columns K·D² operations a row take too long. */
 export const MOST_LABELLED_BY_MIXTURE = 64;
@@ -151,12 +154,13 @@ export const labelsByMixture = (
 /** What labels the rows of a state. NotPositiveDefiniteError where clusters are too flat. */
 export const classifierOf = (
   schedule: Schedule['name'],
-  state: Pick<State, 'graph' | 'mixture' | 'net' | 'groups'>,
+  state: Pick<State, 'graph' | 'mixture' | 'net' | 'groups' | 'background'>,
   scale: Float64Array,
 ): Classifier => {
   if (!labelsByMixture(schedule, state)) return { net: layersOf(state.net) };
   const mixture = eStepOf(state.mixture, scale, 'cholesky');
-  return state.groups ? { mixture, groups: state.groups } : { mixture };
+  const { groups, background } = state;
+  return { mixture, ...(groups && { groups }), ...(background && { background }) };
 };
 
 /** The cluster of each row, by float64 sums: that of its most likely component. */

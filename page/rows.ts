@@ -13,6 +13,7 @@ import { CODES, LABELS } from '../data/row-parts.ts';
 import type { Source } from '../data/source.ts';
 import { networkRows, type Transform, unitRows } from '../data/transform.ts';
 import { block, blockCount, type Layout, shardsFor } from '../model/layout.ts';
+import { NOISE } from '../model/order.ts';
 import { generator, shuffledPrefix } from '../model/random.ts';
 import type { ClusterCheckpoint } from '../run/checkpoint.ts';
 import { tableOptions } from '../run/config.ts';
@@ -181,13 +182,14 @@ function* labelsIn(path: string, rows: number, parts: Iterable<{ start: number; 
 }
 
 /**
- * Counts a run's labels against true classes, by the clusters' numbers. Returns the reason as text if there are too many of either. `ids`: as of
+ * Counts a run's labels against true classes, by the clusters' numbers, rows of noise left out. Returns the reason as text if there are too many of either. `ids`: as of
  * `numberOfLabel`.
  */
 export function tabulate(
   path: string,
   { codes, names }: Labels,
   ids?: readonly number[],
+  hasNoise = false,
 ): ContingencyTable | string {
   const numberOf = numberOfLabel(ids);
   const counts: number[][] = [];
@@ -195,6 +197,7 @@ export function tabulate(
   for (const { start, labels } of labelsIn(path, codes.length, parts))
     for (let i = 0; i < labels.length; i++) {
       const label = numberOf(labels[i]);
+      if (hasNoise && labels[i] === NOISE) continue;
       if (label < 0)
         throw new UserError(
           `${join(path, LABELS)} is damaged: it has the label ${labels[i]}, which is no cluster`,
@@ -209,16 +212,18 @@ export function tabulate(
   return { names, counts };
 }
 
-/** The clusters, of `k`, of a sample of `sampled` rows out of `rows`. UserError if the file is damaged. `ids`: as of `numberOfLabel`. */
+/** The clusters, of `k`, −1 of noise, of a sample of `sampled` rows out of `rows`. UserError if the file is damaged. `ids`: as of `numberOfLabel`. */
 export function sampledLabels(
   path: string,
   rows: number,
   sampled: number,
   k: number,
   ids?: readonly number[],
+  hasNoise = false,
 ): Int32Array {
   const parts = [...labelsIn(path, rows, sampledRanges(sampled, rows))];
   const labels = Int32Array.from(parts.flatMap((part) => Array.from(part.labels, numberOfLabel(ids))));
-  if (labels.every((label) => label >= 0 && label < k)) return labels;
+  const least = hasNoise ? NOISE : 0;
+  if (labels.every((label) => label >= least && label < k)) return labels;
   throw new UserError(`${join(path, LABELS)} is damaged: it has labels that are none of its ${k} clusters`);
 }

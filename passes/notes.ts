@@ -2,7 +2,7 @@ import { asLogFlag } from '../data/logarithm.ts';
 import { isPca } from '../data/transform-choice.ts';
 import { CLOSE, type Decision } from '../model/gaussian/evidence-for-k.ts';
 import { type EndReason, isCycling, quietSteps, type Step } from '../model/schedule.ts';
-import type { GraphState } from '../model/state.ts';
+import { type GraphState, MOST_LABELLED_BY_MIXTURE } from '../model/state.ts';
 import { statisticsLength } from '../model/statistics.ts';
 import type { RunConfig } from '../run/config.ts';
 import { OPTIONS } from '../run/options.ts';
@@ -18,6 +18,7 @@ export interface RunOutcome {
     | 'transform'
     | 'covariance'
     | 'clusters'
+    | 'noise'
     | 'resolution'
     | 'maxEpochs'
     | 'schedule'
@@ -30,6 +31,10 @@ export interface RunOutcome {
   /** Components of the mixture, of which clusters may have several. */
   components: number;
   rows: number;
+  /** Other rows, which are in no cluster. */
+  noise: number;
+  /** Has the mixture columns that are not continuous? */
+  isMixed: boolean;
   /** Rows of each cluster. */
   sizes: readonly number[];
   /** Their labels, where these are not their numbers. */
@@ -105,6 +110,7 @@ export function notesOn(outcome: RunOutcome): string[] {
     ...alikeColumnsNote(outcome),
     ...(outcome.unknown ? [outcome.unknown] : []),
     ...joinedComponents(outcome),
+    ...noNoise(outcome),
     ...negativeSilhouette(outcome),
     ...mostReached(outcome),
     ...smallSample(outcome),
@@ -131,12 +137,29 @@ export const uncountedWords = (error: number, textsOfCluster: number): string[] 
     : [];
 
 /** Clusters of several components, which the events of training count. */
-const joinedComponents = ({ k, components }: RunOutcome): string[] =>
-  components > k
-    ? [
-        `K is ${k}, of ${components} components of the mixture: those are joined between which the rows show no valley of density (mixture/clusters.npy lists them; --shapes off keeps them apart)`,
-      ]
-    : [];
+const joinedComponents = ({ k, components, config: { clusters } }: RunOutcome): string[] =>
+  components <= k
+    ? []
+    : clusters !== null
+      ? [
+          `--clusters ${clusters}: ${components} components of the mixture were joined, those whose union costs least first, until ${k} clusters were left`,
+        ]
+      : [
+          `K is ${k}, of ${components} components of the mixture: those are joined between which the rows show no valley of density (mixture/clusters.npy lists them; --shapes off keeps them apart)`,
+        ];
+
+/** Why no row is noise. */
+function noNoise({ config, noise, graph, isMixed, d }: RunOutcome): string[] {
+  if (!config.noise || noise) return [];
+  const why = graph
+    ? 'clusters of a graph have no density; --likelihood gaussian has'
+    : isMixed
+      ? 'that needs continuous columns alone; leave out those of categories, or of values that many rows have exactly'
+      : d > MOST_LABELLED_BY_MIXTURE
+        ? `that needs at most ${MOST_LABELLED_BY_MIXTURE} columns; --transform pca:<axes> has fewer`
+        : 'a background explains the rows no better than clusters alone';
+  return [`--noise: no row is noise: ${why}`];
+}
 
 /** What became of `--clusters`. */
 function wantedClusters({ config: { clusters }, k, steps, graph }: RunOutcome): string[] {

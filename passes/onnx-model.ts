@@ -5,12 +5,13 @@ import type { ColumnMap, Transform } from '../data/transform.ts';
 import type { RowDensities } from '../model/description/densities.ts';
 import { type Centres, MAX_FLOAT32, QUANTILE_STEPS, reachOf } from '../model/description/distances.ts';
 import { type Groups, memberships } from '../model/gaussian/components.ts';
+import { NOISE } from '../model/order.ts';
 import { centreWidth } from '../model/statistics.ts';
 import { columnsOf, largestOf, type TrainedModel } from '../run/trained-model.ts';
 
 /**
  * What labels rows as an ONNX model: from the rows of the data, float32 [rows, columns], to `label` (int64), `probabilities` [rows, K],
- * and of each row `confidence`, `distance`, `outlier_score` and `log_density`, as in labels.csv; -1 and NaN for a row that cannot be labelled. The steps are those of `worker/rows.ts`.
+ * and of each row `confidence`, `distance`, `outlier_score` and `log_density`, as in labels.csv; -1 of noise, -1 and NaN for a row that cannot be labelled. The steps are those of `worker/rows.ts`.
  */
 
 const ROWS = 'rows';
@@ -25,8 +26,20 @@ export function onnxModel(
   measured: TrainedModel['measured'],
   { run, version }: { run: string; version: string },
 ): Uint8Array {
-  const { transform, encoder, classifier, byMixture, groups, k, logged, names, ids, isGaussian, table } =
-    trained;
+  const {
+    transform,
+    encoder,
+    classifier,
+    byMixture,
+    groups,
+    k,
+    noise,
+    logged,
+    names,
+    ids,
+    isGaussian,
+    table,
+  } = trained;
   if (transform.fill)
     throw new UserError(
       `${run} fills unknown cells by a regression on other rows, for which ONNX has no operator: use dpmesh serve or predict`,
@@ -58,20 +71,27 @@ export function onnxModel(
     oneHot(g, best, classifier.at(-1)!.values.length),
     softmax,
   ]);
-  const probabilities = groups
+  const inClusters = groups
     ? g.op('MatMul', [sure, g.floats(memberships(groups), [groups.length, k])])
     : sure;
-  const label = groups ? g.op('ArgMax', [probabilities], { axis: 1, keepdims: 0 }) : best;
+  const label = groups ? g.op('ArgMax', [inClusters], { axis: 1, keepdims: 0 }) : best;
   /** The component from whose centre distances are measured: the most likely one of the row's cluster. */
   const component = groups ? ofCluster(g, sure, label, groups) : best;
   const byId = ids ? g.op('Gather', [g.integers(ids), label]) : label;
-  g.output(g.op('Where', [isValidRow, byId, g.integers([-1])]), 'label', 'int64', [ROWS]);
   const own = g.op('Unsqueeze', [label, g.integers([1])]);
-  g.output(known(probabilities, isValid), 'probabilities', 'float32', [ROWS, k]);
+  const apart = noise && inBackground(g, outputs, noise);
+  const probabilities = apart ? g.op('Mul', [inClusters, apart.rest]) : inClusters;
   const responsibility = g.op('Squeeze', [
     g.op('GatherElements', [probabilities, own], { axis: 1 }),
     g.integers([1]),
   ]);
+  const isNoise = apart && g.op('Greater', [apart.share, responsibility]);
+  const orNoise = (value: Value, ofNoise: Value) =>
+    isNoise ? g.op('Where', [isNoise, ofNoise, value]) : value;
+  const shown = orNoise(byId, g.integers([NOISE]));
+  g.output(g.op('Where', [isValidRow, shown, g.integers([-1])]), 'label', 'int64', [ROWS]);
+  g.output(known(probabilities, isValid), 'probabilities', 'float32', [ROWS, k]);
+  const sureness = (value: Value) => (apart ? orNoise(value, apart.share) : value);
   if (measured) {
     const x = g.op('Mul', [y, g.floats(Float32Array.from(transform.scale))]);
     const distance = distances(g, x, component, measured.centres);
@@ -86,15 +106,15 @@ export function onnxModel(
         ])
       : responsibility;
     const score = outlierScores(g, distance, label, measured.quantiles);
-    g.output(known(confidence), 'confidence', 'float32', [ROWS]);
+    g.output(known(sureness(confidence)), 'confidence', 'float32', [ROWS]);
     g.output(known(distance), 'distance', 'float32', [ROWS]);
     const all = isOutlier ? g.op('Where', [isOutlier, g.float(1), score]) : score;
-    g.output(known(all), 'outlier_score', 'float32', [ROWS]);
+    g.output(known(orNoise(all, g.float(1))), 'outlier_score', 'float32', [ROWS]);
     if (measured.densities) {
-      const density = rowDensities(g, x, outputs, measured.densities);
+      const density = apart?.density ?? rowDensities(g, x, outputs, measured.densities);
       g.output(known(density), 'log_density', 'float32', [ROWS]);
     }
-  } else g.output(known(responsibility), 'confidence', 'float32', [ROWS]);
+  } else g.output(known(sureness(responsibility)), 'confidence', 'float32', [ROWS]);
   return g.encode({
     version,
     doc: `Labels rows with the ${k} clusters of a dpmesh run. The input has the columns of its data, in their order.`,
@@ -233,6 +253,26 @@ function whitenedLayers({ constants, centres }: Exclude<RowDensities, { offset: 
   }
   const part = (own: Float32Array, ...shape: number[]) => ({ values: own, shape });
   return [part(weights, d, k * d), part(bias, k * d), part(Float32Array.from(constants), k)];
+}
+
+/** What rows have of a background, [rows] and what is left of it [rows, 1], and their log densities with it: `withNoise`. */
+function inBackground(
+  g: OnnxGraph,
+  outputs: Value,
+  { logDensity, offset }: NonNullable<TrainedModel['noise']>,
+) {
+  const sum = g.op('Add', [g.op('ReduceLogSumExp', [outputs], { axes: [1], keepdims: 0 }), g.float(offset)]);
+  // Of a row so far from all components that its densities are 0.
+  const least = g.float(-MAX_FLOAT32);
+  const own = g.op('Max', [g.op('Where', [g.op('IsNaN', [sum]), least, sum]), least]);
+  const even = g.float(logDensity);
+  const share = g.op('Sigmoid', [g.op('Sub', [even, own])]);
+  const further = g.op('Exp', [g.op('Neg', [g.op('Abs', [g.op('Sub', [own, even])])])]);
+  return {
+    share,
+    rest: g.op('Unsqueeze', [g.op('Sub', [g.float(1), share]), g.integers([1])]),
+    density: g.op('Add', [g.op('Max', [own, even]), g.op('Log', [g.op('Add', [further, g.float(1)])])]),
+  };
 }
 
 /** The share of a cluster's rows that are nearer to its centre: `outlierScore`. */

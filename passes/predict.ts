@@ -7,6 +7,8 @@ import { diagnoseRow, formatNumber } from '../data/value-range.ts';
 import { distancesFrom } from '../model/description/distances.ts';
 import { rowClusters } from '../model/gaussian/components.ts';
 import { CLOSED } from '../model/gaussian/estep.ts';
+import { withNoise } from '../model/gaussian/noise.ts';
+import { NOISE } from '../model/order.ts';
 import { FORWARD_ROWS } from '../proto/task-limits.ts';
 import { openForModel } from '../run/rows-for-model.ts';
 import { columnWatch, largestOf, readTrainedModel, type TrainedModel } from '../run/trained-model.ts';
@@ -59,7 +61,7 @@ export async function loadLabeller(
     log,
   }: { details: boolean; map?: boolean; units?: number; log: (line: string) => void },
 ) {
-  const { transform, encoder, classifier, byMixture, groups, k, backendName } = trained;
+  const { transform, encoder, classifier, byMixture, groups, k, noise, backendName } = trained;
   assertAddressSpaceFor('wasm');
   const backend = await loadBackend(backendName).catch((error) => {
     if (!(error instanceof UserError)) throw error;
@@ -89,7 +91,7 @@ export async function loadLabeller(
     isRowwise: backendOfIdentity(backend.identity) === 'wasm',
     /**
      * Labels of raw rows, by the numbers of clusters, and which rows are outliers, 1 or 0, if the run has some. With `soft` also responsibilities, K a
-     * row; with `details` these, distances from the centres of the rows' clusters, and log densities, unless an earlier version trained the run. `placed`: also where
+     * row (where there is noise, its share is what they lack to 1, and the label of its rows −1); with `details` these, distances from the centres of the rows' clusters, and log densities, unless an earlier version trained the run. `placed`: also where
      * rows are on the map.
      */
     async label(raw: Float32Array, soft: boolean, placed = true) {
@@ -97,20 +99,24 @@ export async function loadLabeller(
       const { scaled, rows, outliers } = await transformRows(backend, transform, codes);
       const outputs = clusterOutputs(backend, layers, byMixture, scaled);
       const best = await backend.argmaxRows(outputs.at(-1)!);
-      const r = soft || details || groups ? backend.softmaxRows(outputs.at(-1)!, 0) : null;
+      const r = soft || details || groups || noise ? backend.softmaxRows(outputs.at(-1)!, 0) : null;
       const own = r && (await backend.read(r));
       const found = groups ? rowClusters(best, own!, groups) : null;
-      const labels = found?.labels ?? best;
-      const responsibilities = found?.responsibilities ?? own;
       // A row so far from all clusters that its densities are 0.
-      for (const [i, label] of own && !found ? labels.entries() : [])
+      for (const [i, label] of own && !found ? best.entries() : [])
         if (Number.isNaN(own![i * k]))
           own!.fill(0, i * k, (i + 1) * k).fill(1, i * k + label, i * k + label + 1);
       const components = found?.components ?? best;
       const distance = measured && distancesFrom(measured.centres, rows, components);
-      const log_density = densities
-        ? await logDensities(backend, densities, outputs.at(-1)!, rows, components)
-        : null;
+      const by = noise ? { offset: noise.offset } : densities;
+      const dense = by ? await logDensities(backend, by, outputs.at(-1)!, rows, components) : null;
+      const clusters = { labels: best, responsibilities: own!, components, ...found };
+      const inNoise = noise && withNoise(clusters, dense!, noise.logDensity);
+      const labels = inNoise ? inNoise.labels.map((label) => (label < k ? label : NOISE)) : clusters.labels;
+      const responsibilities = inNoise
+        ? inNoise.responsibilities.filter((_, p) => p % (k + 1) < k)
+        : clusters.responsibilities;
+      const log_density = densities ? (inNoise?.logDensities ?? dense) : null;
       const places = map && placed ? await map.place(scaled) : null;
       backend.free(scaled, ...outputs, ...(r ? [r] : []));
       return { labels, responsibilities, outliers, distance, log_density, map: places };

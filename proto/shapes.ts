@@ -119,7 +119,8 @@ export function sizeOf(dim: Dim, sizes: Sizes): number {
     .reduce((sum, term) => sum + term.split('*').reduce((product, text) => product * factor(text), 1), 0);
 }
 
-const dtypeIn = ({ dtype }: TensorSpec, { K }: Sizes) => (dtype === 'label' ? labelDtype(K) : dtype);
+/** `G`: clusters, where these are not the K components of a mixture. */
+const dtypeIn = ({ dtype }: TensorSpec, { K, G = K }: Sizes) => (dtype === 'label' ? labelDtype(G) : dtype);
 
 /** The tensor of this name, which must have this type. */
 export function tensorOf(tensors: Tensors, state: string, name: string, dtype: TensorDtype): Nd {

@@ -35,6 +35,11 @@ export function resolveConfig(
     throw new UserError(
       `${displayName('clusters')} and ${displayName('resolution')} exclude each other; leave one out`,
     );
+  const unfit = config.schedule === 'paper' ? 'schedule' : config.likelihood === 'graph' && 'likelihood';
+  if (config.noise && unfit)
+    throw new UserError(
+      `${displayName('noise')} needs the density of a Gaussian mixture that labels rows, which ${displayName(unfit)} ${config[unfit]} does not have; leave one of the two out`,
+    );
   const whole = (['soft', 'outliers', 'labelsParquet', 'text', 'texts', 'id', 'encoder'] as const).find(
     (name) => config.labelsOut === 'shards' && config[name] !== defaultOf(OPTIONS[name], config.schedule),
   );

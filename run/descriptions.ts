@@ -142,7 +142,9 @@ export interface FullPassResult {
   sampled: { rows: Float32Array; labels: number[] };
   /** Clusters against classes; null where true labels are not known. */
   table: Contingency | null;
-  /** Rows that are outliers: they have labels, but do not count in the statistics. */
+  /** Rows that are in no cluster: they do not count in the statistics. */
+  noise: number;
+  /** Other rows that are outliers: they have labels, but do not count in the statistics. */
   outliers: number;
   /** Others that are beyond the reach of the cluster that they are labelled with; 0 with the graph likelihood. */
   unexplained: number;

@@ -1,6 +1,7 @@
 import type { ByteWriter } from 'hyparquet-writer';
 import { outlierScore } from '../model/description/distances.ts';
 import type { Name } from '../model/description/names.ts';
+import { NOISE } from '../model/order.ts';
 import { NONE_OPTIONAL, type OptionalColumns, ROW_NUMBERS } from '../model/row-columns.ts';
 import type { RowSlice } from './row-files.ts';
 
@@ -279,11 +280,11 @@ export function labelColumns(
   return {
     names,
     of({ labels, log_density, map, outliers: flags, ...numbers }: Omit<RowSlice, 'start'>) {
-      // Rows that were set apart are far from all clusters.
+      // Rows that were set apart are far from all clusters, and noise is in none.
       const score = Float64Array.from(labels, (label, i) =>
-        flags?.[i] ? 1 : rounded(outlierScore(quantiles, label, numbers.distance[i])),
+        flags?.[i] || label === NOISE ? 1 : rounded(outlierScore(quantiles, label, numbers.distance[i])),
       );
-      const shown = ids ? labels.map((label) => ids[label]) : labels;
+      const shown = ids ? labels.map((label) => ids[label] ?? NOISE) : labels;
       return {
         ...{ cluster: shown, ...numbers, outlier_score: score },
         ...(log_density && { log_density }),

@@ -23,9 +23,10 @@ import {
   writeFound,
   writeRecord,
 } from '../model/map-tiles.ts';
+import { NOISE } from '../model/order.ts';
 import { priority } from '../model/random.ts';
 import { ROW_COLUMNS, type RowColumn } from '../model/row-columns.ts';
-import { assertRows, QUANTILES } from './row-files.ts';
+import { assertRows, BACKGROUND, QUANTILES } from './row-files.ts';
 import { checked, numberOfLabel, openRows, type RunFiles, recordedHashes, runFiles } from './run-files.ts';
 
 /** The map of all rows of a run in tiles: made from `map.npy`, kept in `map/` of the run directory. */
@@ -188,6 +189,8 @@ async function* placesOf(
 /** What is known of rows beside their places: numbers of clusters, confidences, outlier scores. UserError for a label that is none. */
 function openColumns({ run, rows, k, ids }: MappedRun, files: RunFiles) {
   const numberOf = numberOfLabel(ids);
+  const hasNoise = files.has(BACKGROUND);
+  const labelled = hasNoise ? k + 1 : k;
   const open = ({ file, dtype }: RowColumn) => openRows(run, file, dtype, rows);
   const labels = open(ROW_COLUMNS.labels);
   const confidences = open(ROW_COLUMNS.confidence);
@@ -201,21 +204,24 @@ function openColumns({ run, rows, k, ids }: MappedRun, files: RunFiles) {
     const own = labels.read(from, count);
     const numbers = new Uint16Array(count);
     for (let i = 0; i < count; i++) {
-      const cluster = numberOf(own[i]);
-      if (!(cluster >= 0 && cluster < k))
+      const cluster = hasNoise && own[i] === NOISE ? k : numberOf(own[i]);
+      if (!(cluster >= 0 && cluster < labelled))
         throw files.damaged(LABELS, `it has the label ${own[i]}, which is no cluster`);
       numbers[i] = cluster;
     }
     return numbers;
   };
   return {
+    /** With noise, which has the number after theirs. */
+    labelled,
     clusters,
     read(from: number, count: number) {
       const [own, distance] = [clusters(from, count), distances.read(from, count)];
       const flags = outliers?.read(from, count);
       const outlier = new Float32Array(count);
       for (let i = 0; i < count; i++)
-        outlier[i] = flags?.[i] ? 1 : quantiles ? outlierScore(quantiles, own[i], distance[i]) : 0;
+        outlier[i] =
+          flags?.[i] || own[i] === k ? 1 : quantiles ? outlierScore(quantiles, own[i], distance[i]) : 0;
       return { clusters: own, confidence: confidences.read(from, count), outlier };
     },
     close() {
@@ -232,7 +238,7 @@ async function writeTiles(of: MappedRun, files: RunFiles): Promise<MapIndex> {
   const columns = openColumns(of, files);
   try {
     const { run, rows, k } = of;
-    const sizes = new Float64Array(k);
+    const sizes = new Float64Array(columns.labelled);
     let [left, right, low, high] = [Infinity, -Infinity, Infinity, -Infinity];
     for await (const { from, xy } of placesOf(of, files)) {
       for (const cluster of columns.clusters(from, xy.length / 2)) sizes[cluster]++;
@@ -306,7 +312,9 @@ async function writeTiles(of: MappedRun, files: RunFiles): Promise<MapIndex> {
     // In the order of the schema: read again, it is the same in the page.
     const index: MapIndex = {
       ...{ rows, of: hashesOf(run), box, home: homeOf(sampleView) },
-      places: kept.map(([x, y], cluster) => (x.length ? { rows: sizes[cluster], ...middleOf(x, y) } : null)),
+      places: kept
+        .slice(0, k)
+        .map(([x, y], cluster) => (x.length ? { rows: sizes[cluster], ...middleOf(x, y) } : null)),
       tiles: tiles.map((tile, number) => ({ ...tile, count: counts[number] })),
       sample: sampled,
     };

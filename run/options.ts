@@ -143,6 +143,10 @@ export const OPTIONS = {
       fast: 'auto',
       paper: 'off',
     }),
+    noise: option(yesOrNo(), {
+      help: 'rows that are in no cluster get the label -1: where a Gaussian mixture has evidence of such, they are a background of even density',
+      fast: false,
+    }),
     alpha: option(above(0), {
       symbol: 'α',
       help: 'concentration α of the Dirichlet process',

@@ -9,6 +9,7 @@ import { LABELS } from '../data/row-parts.ts';
 import type { RowDensities } from '../model/description/densities.ts';
 import { type Centres, QUANTILE_STEPS } from '../model/description/distances.ts';
 import { type Groups, groupsFrom } from '../model/gaussian/components.ts';
+import type { Background } from '../model/gaussian/noise.ts';
 import type { MapNet } from '../model/graph/map-net.ts';
 import {
   NONE_OPTIONAL,
@@ -129,6 +130,8 @@ export function readImageList(files: RunFiles): string[] | undefined {
 export const CENTRES = 'model/centres.npy';
 /** The cluster of each component of the mixture, of runs in which some clusters have several. */
 export const COMPONENTS = 'mixture/clusters.npy';
+/** The weight of the background and log of its density, float64 [2], of runs in which rows are in no cluster. */
+export const BACKGROUND = 'mixture/background.npy';
 /** The quantiles of the distances of its rows, float64: [K,1001]. */
 export const QUANTILES = 'model/distances.npy';
 
@@ -159,6 +162,14 @@ export function readSavedGroups(files: RunFiles, k: number): Groups | null {
   throw files.damaged(COMPONENTS, 'its clusters are not numbered in the order of their components');
 }
 
+/** The background of a run in which rows are in no cluster; null where there is none. UserError if it is damaged. */
+export function readSavedBackground(files: RunFiles): Background | null {
+  if (!files.has(BACKGROUND)) return null;
+  const [weight, logDensity] = finiteArray(files, BACKGROUND, [2]).data;
+  if (weight > 0 && weight < 1) return { weight, logDensity };
+  throw files.damaged(BACKGROUND, 'its weight is not between 0 and 1');
+}
+
 /** What log densities are computed by, float64: the offset of the mixture's outputs, [1,1], or of each cluster its constant and Gaussian, [K,1+W]. */
 export const DENSITIES = 'model/densities.npy';
 
@@ -172,6 +183,9 @@ export function savedDensities(by: RowDensities): { shape: [number, number]; val
   ]);
   return { shape: [k, 1 + width], values: Float64Array.from(rows.flat()) };
 }
+
+/** The offset of the outputs of a mixture that labels rows. UserError if it is damaged. */
+export const readSavedOffset = (files: RunFiles): number => finiteArray(files, DENSITIES, [1, 1]).data[0];
 
 /** Null for runs by the graph likelihood and of earlier versions. UserError if they are damaged. `centres`: those of the run. */
 export function readSavedDensities(

@@ -152,6 +152,8 @@ const schema = z.object({
       rows: count,
       // Earlier versions have set none apart.
       outliers: z._default(count, 0),
+      /** Files of earlier versions lack it. */
+      noise: z._default(count, 0),
       dim: count,
       seconds: z.number(),
       out: z.string(),

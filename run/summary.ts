@@ -29,6 +29,8 @@ export interface Summary extends Scores {
   rows: number;
   /** Rows that were set apart before training: so far from all others that they would have hidden the clusters. */
   outliers: number;
+  /** Rows that are in no cluster, with `--noise`. */
+  noise: number;
   /** Columns of the data. */
   dim: number;
   /** Wall-clock time of all sessions, each from its first round on. */

@@ -11,6 +11,7 @@ import type { ColumnMap, Transform } from '../data/transform.ts';
 import { MAX_FLOAT32 } from '../data/value-range.ts';
 import { elementCount, MAX_MAGNITUDE } from '../model/arrays.ts';
 import { clusterCount, type Groups } from '../model/gaussian/components.ts';
+import { logBackground } from '../model/gaussian/noise.ts';
 import {
   arraysOf,
   type StepName,
@@ -21,10 +22,12 @@ import {
 import { assertReadable, openFinished, problemOfLists } from './finished-run.ts';
 import {
   COMPONENTS,
+  readSavedBackground,
   readSavedCentres,
   readSavedDensities,
   readSavedGroups,
   readSavedMap,
+  readSavedOffset,
 } from './row-files.ts';
 import { checked, type RunFiles, readRunJson } from './run-files.ts';
 
@@ -49,6 +52,8 @@ export interface TrainedModel {
   groups: Groups | null;
   /** The number of clusters, of which some may have no rows. */
   k: number;
+  /** log of the density of the background, and what log densities have beside outputs; null where all rows are in clusters. */
+  noise: { logDensity: number; offset: number } | null;
   /** The compute backend it was trained on. */
   backendName: string;
   /** The column of the CSV that was used for --labels and is not data. */
@@ -227,17 +232,22 @@ function modelOf(
   const { layers, byMixture } = readWeights(files, widths, dim, before !== null, flags);
   const encoding = layers.splice(0, 2 * (widths.length - 1));
   const [kernel, bias, ...classifier] = layers;
+  const background = readSavedBackground(files);
+  if (background) withoutLast(classifier, dim);
   const components = classifier.at(-1)!.values.length;
   const groups = readSavedGroups(files, components);
   const k = clusterCount(components, groups);
   if (result!.k > k) throw files.damaged('run.json', `it is of ${result!.k} clusters, its model of ${k}`);
+  const noise = background && {
+    ...{ logDensity: logBackground(background), offset: readSavedOffset(files) },
+  };
   const measured = details ? measuresOf(files, { components, k, dim }, byMixture) : null;
   const mapNet = map ? readSavedMap(files, dim) : null;
   const { imageSize, outliers, drop, ...table } = config;
   const { fill = null, categories = null, aside = [] } = data.table ?? {};
   return {
     version: versionOf(about, files),
-    ...{ classifier, byMixture, groups, k, measured, mapNet },
+    ...{ classifier, byMixture, groups, k, noise, measured, mapNet },
     encoder: encoder && { input: columnMap(encoder), layers: encoding },
     files,
     names,
@@ -265,6 +275,21 @@ function modelOf(
       ...steps,
     },
   };
+}
+
+/** Takes the last component of a mixture, which is the background, off its weights, bias and constant. */
+function withoutLast(classifier: Part[], d: number): void {
+  const [weights, bias, constant] = classifier;
+  const width = bias.values.length;
+  const values = weights.values.filter((_, p) => p % width < width - d);
+  const part = (own: Float32Array, ...shape: number[]) => ({ values: own, shape });
+  const k = constant.values.length - 1;
+  classifier.splice(
+    ...([0, 3] as const),
+    part(values, d, k * d),
+    part(bias.values.slice(0, k * d), k * d),
+    part(constant.values.slice(0, k), k),
+  );
 }
 
 /** `densities`: null for a graph, or if an earlier version trained it. */

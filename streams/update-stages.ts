@@ -35,6 +35,7 @@ import type { Source } from '../data/source.ts';
 import { rowTexts } from '../data/texts/texts.ts';
 import type { Transform } from '../data/transform.ts';
 import { componentsOf } from '../model/gaussian/components.ts';
+import { NOISE } from '../model/order.ts';
 import { priority } from '../model/random.ts';
 import { ofUnits, onSample, type State, withoutClusters } from '../model/state.ts';
 import { scaleStatistics } from '../model/statistics.ts';
@@ -339,7 +340,7 @@ async function unchangedClusters(
 /** The components that have rows of the sample, and their places of these rows. */
 interface Pieces {
   kept: number[];
-  /** The place in these of the component of each row. */
+  /** The place in these of the component of each row, −1 of noise. */
   labels: Int32Array;
   /** The cluster of each of these. */
   of: number[];
@@ -356,19 +357,20 @@ async function piecesOf(
     const kept = [...Array(alive).keys()];
     return { kept, labels, of: kept };
   }
-  const components = await trainer.componentsOf(transform, state, rows);
-  const kept = [...new Set(components)].sort((a, b) => a - b);
+  const found = await trainer.componentsOf(transform, state, rows);
+  const components = found.map((component, row) => (labels[row] === NOISE ? NOISE : component));
+  const kept = [...new Set(components)].filter((component) => component !== NOISE).sort((a, b) => a - b);
   const places = new Map(kept.map((component, place) => [component, place]));
   return {
     kept,
-    labels: components.map((component) => places.get(component)!),
+    labels: components.map((component) => places.get(component) ?? NOISE),
     of: kept.map((component) => state.groups![component]),
   };
 }
 
 function sizesOf({ kept, labels }: Pieces): number[] {
   const sizes = kept.map(() => 0);
-  for (const label of labels) sizes[label]++;
+  for (const label of labels) if (label !== NOISE) sizes[label]++;
   return sizes;
 }
 

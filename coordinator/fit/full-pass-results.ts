@@ -24,6 +24,8 @@ interface Wanted {
   /** Clusters, and components of the workers' classifier. */
   k: number;
   components: number;
+  /** The labels that there are, of which those from k on are noise. */
+  labelled: number;
   /** How many rows that no cluster explains are kept. */
   far: number;
   /** Outliers are listed whose priority is below this. */
@@ -31,13 +33,14 @@ interface Wanted {
 }
 
 /** By unit of work: its number, the blocks of its rows, and what a worker has found in them. */
-export function resultCollector(layout: Layout, { units, k, components, far, below }: Wanted) {
+export function resultCollector(layout: Layout, { units, k, labelled, components, far, below }: Wanted) {
   const priorityOf = priority(layout.seed);
   const shardOf = shardOfRow(layout);
   const sums = treeAccumulator();
   const seen = Array<Tensors>(units);
   const shown = clusterRowsCollector(k);
   const farRows = farRowsCollector(far, priorityOf);
+  let noise = 0;
   const sampledOutliers = Array.from({ length: layout.shards }, (): number[] => []);
   return {
     add(unit: number, blocks: readonly Block[], part: Tensors): void {
@@ -48,6 +51,8 @@ export function resultCollector(layout: Layout, { units, k, components, far, bel
           for (let row = start; row < start + count; row++)
             if (flags[at++] && priorityOf(row) < below) sampledOutliers[shardOf(start)].push(row);
       }
+      const labels = part.labels.data;
+      for (let i = 0; i < labels.length; i++) if (labels[i] >= k && !part.outliers?.data[i]) noise++;
       // Copies: they are overwritten, the part may have yet to be saved, and a view would keep all that came with it.
       const own = {
         T: take(part, 'T', 'float64').slice(),
@@ -61,12 +66,14 @@ export function resultCollector(layout: Layout, { units, k, components, far, bel
     /** Statistics of each component over all rows but outliers. */
     T: () => splitEvenly(sumOfNodes(sums.nodes(), 'T'), components),
     far: farRows.result,
+    /** Rows of noise that are no outliers. */
+    noise: () => noise,
     result(order: Order) {
-      const columns = splitEvenly(sumOfNodes(sums.nodes(), 'columns'), k + 1);
+      const columns = splitEvenly(sumOfNodes(sums.nodes(), 'columns'), labelled + 1);
       return {
         sampled: sampledRows(seen),
         sampledOutliers,
-        columns: { sums: order.map((unit) => columns[unit]), squares: columns[k] },
+        columns: { sums: order.map((unit) => columns[unit]), squares: columns[labelled] },
         shown: shown.result(order),
       };
     },
@@ -146,13 +153,15 @@ function clusterRowsCollector(k: number) {
       const labels = part.labels.data;
       const flags = part.outliers?.data;
       const distance = take(part, 'distance', 'float32');
-      for (let i = 0; i < labels.length; i++) if (!flags?.[i]) counts.add(labels[i], distance[i]);
+      for (let i = 0; i < labels.length; i++)
+        if (!flags?.[i] && labels[i] < k) counts.add(labels[i], distance[i]);
       const nearest = take(part, 'exemplars', 'int32');
       const beside = take(part, 'border', 'int32');
       const rivals = take(part, 'rival', 'int32');
       const margins = take(part, 'margin', 'float32');
       for (let p = 0; p < nearest.length; p++) {
         const cluster = Math.floor(p / MOST_SHOWN);
+        if (cluster >= k) break;
         if (nearest[p] >= 0)
           keepLeast(exemplars[cluster], { row: rowAt(nearest[p]), value: distance[nearest[p]] });
         if (beside[p] >= 0)

@@ -4,7 +4,7 @@ import { UserError } from '../../base/user-error.ts';
 import { clusterCount, componentOrder, componentsOf, type Groups } from '../../model/gaussian/components.ts';
 import { type Layout, unitBlocks } from '../../model/layout.ts';
 import type { FarRows } from '../../model/missed.ts';
-import { bySize, placesOf } from '../../model/order.ts';
+import { bySize, NOISE, placesOf } from '../../model/order.ts';
 import { contingencyCounter } from '../../model/scores.ts';
 import type { WorkUnit } from '../../proto/messages.ts';
 import { bytesOf, type Tensors, take } from '../../proto/tensors.ts';
@@ -52,6 +52,8 @@ export interface LabellingOptions {
   byMixture?: boolean;
   /** The cluster of each component, as the workers have it; absent: each is one. */
   groups?: Groups;
+  /** log of the density of a background, with densities: rows of it get the label −1. */
+  noise?: number;
   /** Log densities too. */
   density?: boolean;
   /** Rows are placed on the workers' map too. */
@@ -80,8 +82,10 @@ export async function labelAllRows(
   const { transform, likelihood, dispatcher } = run;
   const { soft, covariance } = run.config;
   const { truth, below = 1, byMixture = false, groups, density = false, map = false } = options;
-  const { ids, far = 0, review } = options;
+  const { ids, far = 0, review, noise } = options;
   const k = clusterCount(components, groups);
+  /** Labels of workers: those of clusters, then that of noise. */
+  const labelled = noise === undefined ? k : k + 1;
   const task: TaskOf<'full-pass'> = {
     task: 'full-pass',
     diagonal: covariance === 'diag',
@@ -90,6 +94,7 @@ export async function labelAllRows(
     far,
     byMixture,
     ...(groups && { clusters: k }),
+    ...(noise !== undefined && { noise }),
     ...(density && { density }),
     ...(map && { map }),
   };
@@ -111,13 +116,15 @@ export async function labelAllRows(
     return [first.start, last.start + last.count] as const;
   };
 
-  const counts = Array<number>(k).fill(0);
+  const counts = Array<number>(labelled).fill(0);
   const counter = truth && contingencyCounter();
-  const collector = resultCollector(layout, { units: units.length, k, components, far, below });
+  const collector = resultCollector(layout, {
+    ...{ units: units.length, k, labelled, components, far, below },
+  });
   const outliers = transform?.fences != null;
   const d = isGaussian ? transform.dim : null;
   const has = { log_density: density, map, outliers };
-  const writer = rowWriter(parts ? NO_FILES : out, layout, k, { soft, has, d }, (labels, start) => {
+  const writer = rowWriter(parts ? NO_FILES : out, layout, k, { soft, has, d, labelled }, (labels, start) => {
     for (const label of labels) counts[label]++;
     counter?.add(labels, truth!.subarray(start, start + labels.length));
   });
@@ -129,7 +136,7 @@ export async function labelAllRows(
   function whole(unit: WorkUnit, results: Tensors): Tensors {
     if (!parts) return results;
     const rows = parts.read(...rowsOf(unit), has, take(results, 'hashes', 'uint8'));
-    assertRows(rows, k);
+    assertRows(rows, labelled);
     return { ...results, ...rows };
   }
   /** Takes what an earlier session has saved of the unit; false if there is nothing. */
@@ -175,9 +182,11 @@ export async function labelAllRows(
       writer.abort();
       return null;
     }
-    const clusters = ids ? [...counts.keys()] : bySize(counts);
+    const sizes = counts.slice(0, k);
+    const clusters = ids ? [...sizes.keys()] : bySize(sizes);
+    const inNoise = noise === undefined ? [] : [k];
     await writer.finish(clusters, ids);
-    await parts?.finish(Array.from(placesOf(clusters)));
+    await parts?.finish([...placesOf(clusters), ...inNoise.map(() => NOISE)]);
     const order = ids
       ? [...Array(components).keys()]
       : componentOrder(clusters, components, groups, (component) => T[component][0]);
@@ -186,9 +195,10 @@ export async function labelAllRows(
       order,
       T: order.map((component) => T[component]),
       counts: clusters.map((cluster) => counts[cluster]),
-      table: counter ? counter.table(clusters) : null,
+      table: counter ? counter.table([...clusters, ...inNoise]) : null,
       unexplained: writer.unexplained(),
-      outliers: layout.rows - T.reduce((sum, [rows]) => sum + rows, 0),
+      noise: counts[k] ?? 0,
+      outliers: layout.rows - collector.noise() - T.reduce((sum, [rows]) => sum + rows, 0),
     };
   } catch (error) {
     writer.abort();

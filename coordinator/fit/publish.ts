@@ -2,8 +2,9 @@ import { UserError } from '../../base/user-error.ts';
 import { isPca } from '../../data/transform-choice.ts';
 import type { RowDensities } from '../../model/description/densities.ts';
 import type { Centres } from '../../model/description/distances.ts';
-import { densitiesOf } from '../../model/gaussian/densities.ts';
-import { type Densities, eStepOf } from '../../model/gaussian/estep.ts';
+import { backgroundOutput, densitiesOf } from '../../model/gaussian/densities.ts';
+import { type Densities, eStepOf, withConstant } from '../../model/gaussian/estep.ts';
+import type { Background } from '../../model/gaussian/noise.ts';
 import type { MapNet } from '../../model/graph/map-net.ts';
 import { HASH_BYTES } from '../../model/layout.ts';
 import { NotPositiveDefiniteError } from '../../model/linalg.ts';
@@ -45,13 +46,14 @@ export function publishNet({ dispatcher }: Pick<TrainingRun, 'dispatcher'>, net:
 }
 
 /**
- * Publishes the E-step of a mixture, in Cholesky form if that is asked for; returns what targets of it are. UserError if a cluster is too flat for
+ * Publishes the E-step of a mixture, in Cholesky form if that is asked for, as a background needs, which is one component more; returns what targets of it are. UserError if a cluster is too flat for
  * float32.
  */
 export function publishEStep(
   { dispatcher, config, transform }: Pick<TrainingRun, 'dispatcher' | 'config' | 'transform'>,
   mixture: Mixture,
   form?: 'cholesky',
+  background?: Background,
 ): Target {
   let step: ReturnType<typeof eStepOf>;
   try {
@@ -62,7 +64,9 @@ export function publishEStep(
   const { k } = mixture;
   dispatcher.publish(
     'e-step',
-    step.form === 'product' ? { theta: nd(step.theta, step.theta.length / k, k) } : densityTensors(step),
+    step.form === 'product'
+      ? { theta: nd(step.theta, step.theta.length / k, k) }
+      : densityTensors(background ? withConstant(step, backgroundOutput(background, transform.scale)) : step),
   );
   return { form: step.form };
 }

@@ -3,8 +3,9 @@ import { savedBounds } from '../../data/outlier-bounds.ts';
 import type { Atoms, ColumnMap, Transform } from '../../data/transform.ts';
 import type { RowDensities } from '../../model/description/densities.ts';
 import type { Centres } from '../../model/description/distances.ts';
-import { type Groups, memberships } from '../../model/gaussian/components.ts';
-import type { Densities } from '../../model/gaussian/estep.ts';
+import { clusterCount, type Groups, memberships } from '../../model/gaussian/components.ts';
+import { backgroundOutput } from '../../model/gaussian/densities.ts';
+import { type Densities, withConstant } from '../../model/gaussian/estep.ts';
 import type { MapNet } from '../../model/graph/map-net.ts';
 import type { Layout } from '../../model/layout.ts';
 import { diagonalOf } from '../../model/linalg.ts';
@@ -19,6 +20,7 @@ import type { DataMoments } from '../../run/data-moments.ts';
 import type { FullPassResult } from '../../run/descriptions.ts';
 import type { Encoder } from '../../run/encoding.ts';
 import {
+  BACKGROUND,
   CENTRES,
   COMPONENTS,
   DENSITIES,
@@ -34,7 +36,7 @@ import type { Prepared } from './run-context.ts';
 
 /** The summary of a run, from its full pass and its totals. */
 export function summarize(
-  { counts, outliers }: FullPassResult,
+  { counts, noise, outliers }: FullPassResult,
   about: {
     state: State;
     layout: Layout;
@@ -64,6 +66,7 @@ export function summarize(
     workers: spent.workers,
     rows: layout.rows,
     outliers,
+    noise,
     dim: about.dim,
     seconds: spent.seconds,
     out,
@@ -143,6 +146,9 @@ export async function writeModel(
   const counts = Float64Array.from(T, (t) => t[0]);
   await out.npy('mixture/counts.npy', '<f8', [k], counts);
   if (state.groups) await out.npy(COMPONENTS, '<i4', [k], state.groups);
+  const { background } = state;
+  if (background)
+    await out.npy(BACKGROUND, '<f8', [2], Float64Array.of(background.weight, background.logDensity));
 }
 
 /** Writes from where distances of rows are measured, by component, and their quantiles, by cluster. */
@@ -206,10 +212,10 @@ export function layersModel(
     ...(before ? unitLayers(before, transform.input) : []),
     ...(transform.atoms ? atomLayers(transform.atoms, transform.input) : []),
     dense('transform', kernelOf(transform), transform.bias, 'linear'),
-    ...('mixture' in by ? densityLayers(by.mixture) : netLayers(by.net)),
+    ...('mixture' in by ? densityLayers(withNoiseLast(by, transform)) : netLayers(by.net)),
     // A separate layer: without a softmax, a Dense layer fuses bias and product, as the workers do.
     { class_name: 'Softmax', config: { name: 'responsibilities', axis: -1 }, weights: [] },
-    ...('groups' in by && by.groups ? [groupLayer(by.groups)] : []),
+    ...('groups' in by && by.groups ? [groupLayer(by.groups, by.background !== undefined)] : []),
   ];
   const topology = {
     class_name: 'Model',
@@ -278,8 +284,15 @@ function densityLayers({ weights, bias, constant }: Densities): SavedLayer[] {
   ];
 }
 
-/** Sums the responsibilities of the components of each cluster. */
-function groupLayer(groups: Groups): SavedLayer {
+/** The background is the last component. */
+const withNoiseLast = (
+  { mixture, background }: Extract<Classifier, { mixture: Densities }>,
+  { scale }: Transform,
+) => (background ? withConstant(mixture, backgroundOutput(background, scale)) : mixture);
+
+/** Sums the responsibilities of the components of each cluster; noise is the last, of the last one. */
+function groupLayer(clusters: Groups, hasNoise: boolean): SavedLayer {
+  const groups = hasNoise ? Int32Array.of(...clusters, clusterCount(clusters.length, clusters)) : clusters;
   const values = memberships(groups);
   return product('members', [groups.length, values.length / groups.length], values);
 }

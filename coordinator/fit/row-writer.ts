@@ -2,7 +2,14 @@ import type { MutableNumbers } from '../../data/npy.ts';
 import { LABELS } from '../../data/row-parts.ts';
 import { confidenceOf, reachOf } from '../../model/description/distances.ts';
 import type { Block, Layout } from '../../model/layout.ts';
-import { isUnchanged, type Order, placesOf, renumberLabels, reorderColumns } from '../../model/order.ts';
+import {
+  isUnchanged,
+  NOISE,
+  type Order,
+  placesOf,
+  renumberLabels,
+  reorderColumns,
+} from '../../model/order.ts';
 import { columnShape, type OptionalColumns, type RowColumn, rowColumns } from '../../model/row-columns.ts';
 import { type Tensors, take } from '../../proto/tensors.ts';
 
@@ -35,13 +42,18 @@ export const labelsOnly = (
 
 /**
  * Writes the columns of a unit's rows to their places, and all responsibilities if `soft`; none of it stays in memory. Clusters get their numbers in
- * the files once all rows are counted. `each` gets the labels of every block. `d`: of Gaussian clusters, whose distances say how sure labels are.
+ * the files once all rows are counted. `labelled`: the labels that there are, of which those from k on are noise. `each` gets the labels of every block. `d`: of Gaussian clusters, whose distances say how sure labels are.
  */
 export function rowWriter(
   out: Output,
   layout: Layout,
   k: number,
-  { soft, has, d }: { soft: boolean; has: OptionalColumns; d: number | null },
+  {
+    soft,
+    has,
+    d,
+    labelled = k,
+  }: { soft: boolean; has: OptionalColumns; d: number | null; labelled?: number },
   each: (labels: Int32Array, start: number) => void,
 ) {
   const { rows } = layout;
@@ -57,7 +69,9 @@ export function rowWriter(
     if (d === null) return;
     const [confidence, distance] = ['confidence', 'distance'].map((name) => take(part, name, 'float32'));
     const reach = reachOf(d);
+    const labels = part.labels.data;
     for (let i = 0; i < confidence.length; i++) {
+      if (labels[i] >= k) continue;
       if (distance[i] > reach && !part.outliers?.data[i]) unexplained++;
       confidence[i] = confidenceOf(confidence[i], distance[i], d, reach);
     }
@@ -73,13 +87,18 @@ export function rowWriter(
       for (const { start, count } of blocks) {
         for (const { name, dtype, width, file } of columns)
           file.write(values(name, dtype).subarray(at * width, (at + count) * width), start * width);
-        responsibilities?.write(take(part, 'soft', 'float32').subarray(at * k, (at + count) * k), start * k);
+        if (responsibilities) {
+          const all = take(part, 'soft', 'float32').subarray(at * labelled, (at + count) * labelled);
+          const own = labelled > k ? all.filter((_, p) => p % labelled < k) : all;
+          responsibilities.write(own, start * k);
+        }
         each(labels.subarray(at, at + count), start);
         at += count;
       }
     },
     async finish(order: Order, ids?: readonly number[]): Promise<void> {
       const numbers = Array.from(placesOf(order), (place) => ids?.[place] ?? place);
+      while (numbers.length < labelled) numbers.push(NOISE);
       const [{ file: labels }] = columns;
       if (!isUnchanged(numbers)) await labels.update(1, (piece) => renumberLabels(piece, numbers));
       if (!isUnchanged(order)) await responsibilities?.update(k, (piece) => reorderColumns(piece, order));

@@ -15,6 +15,7 @@ import type { State } from '../../model/state.ts';
 import type { Emit } from '../../run/events.ts';
 import type { SavedTree } from '../../run/tree.ts';
 import type { Losses } from './epoch.ts';
+import { isJoinedLast } from './gaussian/background.ts';
 import { publishNet } from './publish.ts';
 import { type Before, type Prepared, runBy, type TrainingRun } from './run-context.ts';
 import { tempering } from './sample.ts';
@@ -48,7 +49,8 @@ function isSettled({ config, schedule, d }: Prepared, state: State): boolean {
 /** Why training has ended; null: it goes on. Where it has settled on more clusters than are wanted, a merge step for `--clusters` follows. */
 export function trainingEnd(run: Prepared, state: State): EndReason | null {
   const { clusters, maxEpochs } = run.config;
-  if (isSettled(run, state)) return clusters !== null && state.mixture.k > clusters ? null : 'settled';
+  const isDone = clusters === null || state.mixture.k <= clusters || isJoinedLast(run, state);
+  if (isSettled(run, state)) return isDone ? 'settled' : null;
   return state.epoch >= maxEpochs ? 'max-epochs' : null;
 }
 

@@ -11,6 +11,7 @@ import { rowTexts } from '../../data/texts/texts.ts';
 import { withTexts } from '../../data/texts/with-texts.ts';
 import { numberName } from '../../model/description/names.ts';
 import { layersOf, type TreeLayer } from '../../model/hierarchy/dendrogram.ts';
+import { NOISE } from '../../model/order.ts';
 import { NONE_OPTIONAL } from '../../model/row-columns.ts';
 import { nodeNames } from '../../page/drawing/clusters.ts';
 import type { WholeMap } from '../../page/drawing/map.ts';
@@ -174,7 +175,7 @@ async function writeLayers(
       `labels_${l}`,
       '<i4',
       [rows],
-      ofRows(({ labels }) => labels.map((cluster) => place.get(cluster)!)),
+      ofRows(({ labels }) => labels.map((cluster) => place.get(cluster) ?? NOISE)),
     );
     const names = [...layer.keys()].map(nameOf);
     const width = Math.max(...names.map((name) => [...name].length));

@@ -4,6 +4,7 @@ import type { Mixture } from '../mixture.ts';
 import { centreWidth } from '../statistics.ts';
 import { asGaussian } from './columns.ts';
 import { CLOSED } from './estep.ts';
+import { type Background, logBackground } from './noise.ts';
 
 /** What log densities of a mixture are computed by. `centres`: those from which distances of its clusters are measured. */
 export function densitiesOf(
@@ -14,10 +15,20 @@ export function densitiesOf(
   const { d, kinds } = mixture;
   const discrete = kinds?.categories.flatMap(({ columns }) => columns) ?? [];
   const normalizer = ((d - discrete.length) / 2) * Math.log(2 * Math.PI);
-  // The mixture's outputs are of y = x/scale, and without what all of them have in common.
-  if (byMixture) return { offset: -normalizer - scale.reduce((sum, one) => sum + Math.log(one), 0) };
+  if (byMixture) return { offset: outputOffset(d - discrete.length, scale) };
   return gaussiansOf(mixture, centres, normalizer);
 }
+
+/**
+ * What log densities in `continuous` of the columns have beside the mixture's outputs, which are of y = x/scale, and without what all components have in
+ * common.
+ */
+export const outputOffset = (continuous: number, scale: Float64Array): number =>
+  (-continuous / 2) * Math.log(2 * Math.PI) - scale.reduce((sum, one) => sum + Math.log(one), 0);
+
+/** The output of a background, beside those of the components of a mixture of d continuous columns. */
+export const backgroundOutput = (background: Background, scale: Float64Array): number =>
+  logBackground(background) - outputOffset(scale.length, scale);
 
 function gaussiansOf(
   { k, d, covariance, weights, means, covariances, kinds }: Mixture,

@@ -220,6 +220,18 @@ function choleskyForm(clusters: Whitened[], mixtureWeights: Float64Array): Chole
   return { form: 'cholesky', weights, bias, constant };
 }
 
+/** The same with one more component, whose log-density is `constant` for all rows. */
+export function withConstant({ weights, bias, constant }: Densities, last: number): Densities {
+  const { length: k } = constant;
+  const width = bias.length;
+  const d = width / k;
+  const wider = new Float32Array(d * (width + d));
+  for (let j = 0; j < d; j++) wider.set(weights.subarray(j * width, (j + 1) * width), j * (width + d));
+  const longer = new Float32Array(width + d);
+  longer.set(bias);
+  return { weights: wider, bias: longer, constant: Float32Array.of(...constant, last) };
+}
+
 /** For each row, the cluster in which it is most likely, the first one on a tie. */
 export function mostLikely({ weights, bias, constant }: Densities, rows: Float32Array): Int32Array {
   const { length: K } = constant;

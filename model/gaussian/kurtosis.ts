@@ -8,7 +8,9 @@ import {
 } from '../linalg.ts';
 import type { Mixture } from '../mixture.ts';
 import type { Rng } from '../random.ts';
-import { eStepOf, mostLikely } from './estep.ts';
+import { backgroundOutput } from './densities.ts';
+import { eStepOf, mostLikely, withConstant } from './estep.ts';
+import type { Background } from './noise.ts';
 
 /**
  * Mardia's kurtosis (1970) of the rows of each component, against what the mixture predicts of them. Pieces of a curve, a disc or a sheet end
@@ -27,8 +29,11 @@ const DRAWS = 60_000;
 /** Rows of a component, and of these draws, below which its kurtosis is not known. */
 const [LEAST_ROWS, LEAST_DRAWS] = [16, 50];
 
-/** The moments that the mixture predicts for the rows that are likeliest in each component: by simulation, as neighbours cut off some of its tails. */
-export function predictedFourthMoments(mixture: Mixture, rng: Rng): FourthMoment[] {
+/**
+ * The moments that the mixture predicts for the rows that are likeliest in each component: by simulation, as neighbours, and
+ * a background, cut off some of its tails.
+ */
+export function predictedFourthMoments(mixture: Mixture, rng: Rng, background?: Background): FourthMoment[] {
   const { k, d, weights, means, covariances, covariance } = mixture;
   const factors = covariances.map((own) => factorOf(own, d));
   const inverses = covariances.map((own) => whitener(own, d, covariance));
@@ -46,8 +51,11 @@ export function predictedFourthMoments(mixture: Mixture, rng: Rng): FourthMoment
       }
     }
   const moments = Array.from({ length: k }, () => ({ sum: 0, squares: 0, rows: 0 }));
-  const labels = mostLikely(eStepOf(mixture, new Float64Array(d).fill(1), 'cholesky'), rows);
-  for (const [row, label] of labels.entries()) {
+  const unit = new Float64Array(d).fill(1);
+  const densities = eStepOf(mixture, unit, 'cholesky');
+  const all = background ? withConstant(densities, backgroundOutput(background, unit)) : densities;
+  for (const [row, label] of mostLikely(all, rows).entries()) {
+    if (label === k) continue;
     const apart = means[label].map((mean, i) => rows[row * d + i] - mean);
     const fourth = Math.min(squaredNorm(inverses[label], apart), 4 * d) ** 2;
     moments[label].sum += fourth;

@@ -1,5 +1,6 @@
 import { logSplitRatio } from '../gaussian/hastings.ts';
 import type { Niw } from '../gaussian/niw.ts';
+import { NOISE } from '../order.ts';
 import { matched } from '../scores.ts';
 import { type Lineage, withUpdate } from './findings.ts';
 import { clusterIds, type Gone, type Peak, type Stream, type StreamPart } from './stream.ts';
@@ -54,7 +55,7 @@ const goneFrom = ({ ids, peaks, clusters }: Stream, k: number, since: number): G
 
 /** What an update has found, in the sample. */
 export interface UpdateFound {
-  /** The component of each row, by its place among those that are named. */
+  /** The component of each row, by its place among those that are named; −1 of noise. */
   labels: ArrayLike<number>;
   /** Of each component. */
   T: readonly Float64Array[];
@@ -98,7 +99,7 @@ export function afterUpdate(
         stream.gone.filter(({ id }) => !ids.includes(id)),
         lost,
       ),
-      labels: Int32Array.from(labels, (label) => ids[label]),
+      labels: Int32Array.from(labels, (label) => ids[label] ?? NOISE),
       history: withUpdate(stream.history, since, shown.ids, shown.weights, all),
     },
     lineage: all,
@@ -163,7 +164,7 @@ export interface Named {
 }
 
 /**
- * The ids of `k` clusters, given those that there were before, and of each row of the sample its id before, −1 if it is new, and its cluster now.
+ * The ids of `k` clusters, given those that there were before, and of each row of the sample its id before, −1 if it is new or was noise, and its cluster now, −1 of noise.
  * The matching keeps as many rows as possible where they were. `back`: the id under which one without such rows was known before; null: it is new.
  */
 export function namedClusters(
@@ -178,6 +179,7 @@ export function namedClusters(
   const shared = before.map(() => new Float64Array(k));
   const sizes = new Float64Array(k);
   for (const [row, cluster] of now.entries()) {
+    if (cluster === NOISE) continue;
     sizes[cluster]++;
     if (was[row] >= 0) shared[places.get(was[row])!][cluster]++;
   }

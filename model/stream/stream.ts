@@ -31,7 +31,7 @@ export interface Stream extends StreamSample {
   /** Of each component its peak; and components that are gone. */
   readonly peaks: readonly Peak[];
   readonly gone: readonly Gone[];
-  /** Of each row of the sample the id of its component; −1 of rows that are new in an update that is not trained yet. */
+  /** Of each row of the sample the id of its component; −1 of noise, and of rows that are new in an update that is not trained yet. */
   readonly labels: Int32Array;
   /** Of each row of the sample the update that it has come with; 0: the first run. */
   readonly since: Int32Array;

@@ -25,6 +25,9 @@ import { foundRows, selectionPanel } from './map-rows.ts';
 import { mapColours, tileStore } from './map-tiles.ts';
 import type { Highlight } from './rows.ts';
 
+/** Of rows that are in no cluster. */
+const NOISE_COLOUR: readonly [number, number, number] = [150, 150, 150];
+
 /** The panel of the map of all rows: which tiles it shows, names, pointer, search and selection. Bytes come from its `source`, which may be a server or the page itself. */
 
 /** The strongest magnification: a thousand smallest tiles beside each other are the map. */
@@ -202,12 +205,14 @@ export function wholeMap(
 
   function paint() {
     const lit = view?.clusters.find(({ slot }) => slot === highlight.current)?.id ?? null;
-    points.colours(
-      clusters.map((cluster) => ({
+    points.colours([
+      ...clusters.map((cluster) => ({
         colour: rgbOf(colourOf(cluster.label)),
         opacity: (lit === null ? isFound(cluster) : lit === cluster.label) ? 1 : 0.12,
       })),
-    );
+      // Noise has the number after theirs.
+      { colour: NOISE_COLOUR, opacity: lit === null && !search.value.trim() ? 0.5 : 0.12 },
+    ]);
     request();
   }
 
@@ -249,8 +254,10 @@ export function wholeMap(
     if (row?.row !== hovered) highlight.hover(row ? slotOf(row.cluster) : null);
     hovered = row?.row ?? null;
     if (!row || !at) return void (tooltip.hidden = true);
-    const cluster = clusters[row.cluster] ?? { label: row.cluster, name: '' };
-    const title = [`Cluster ${cluster.label}`, nameBeside(cluster)].filter(Boolean).join(' · ');
+    const cluster = clusters[row.cluster];
+    const title = cluster
+      ? [`Cluster ${cluster.label}`, nameBeside(cluster)].filter(Boolean).join(' · ')
+      : 'Noise: in no cluster';
     const scores = `confidence ${row.confidence.toFixed(2)} · outlier score ${row.outlier.toFixed(2)}`;
     const show = (content: string) => {
       setHtml(tooltip, `<strong>${escaped(title)}</strong>${content}<p>${scores}</p>`);

@@ -1,6 +1,6 @@
 import { RECORD, readRecord } from '../../model/map-tiles.ts';
 import type { MapName, SampledMap } from './map.ts';
-import { dots } from './points.ts';
+import { dots, greyDots } from './points.ts';
 import { num, picture, text } from './svg.ts';
 import { counted } from './text.ts';
 
@@ -233,12 +233,13 @@ export function mapPicture({ about, sample }: SampledMap): string {
   const count = Math.min(MOST_POINTS, sample.length / RECORD);
   const [xs, ys] = [new Float32Array(count), new Float32Array(count)];
   const rowsOf = about.clusters.map((): number[] => []);
+  const noise: number[] = [];
   let far = 0;
   for (let i = 0; i < count; i++) {
     const row = readRecord(from, i * RECORD);
     [xs[i], ys[i]] = [x(row.x), y(row.y)];
     if (xs[i] < 0 || xs[i] > WIDTH || ys[i] < 0 || ys[i] > height) far++;
-    else rowsOf[row.cluster]?.push(i);
+    else (rowsOf[row.cluster] ?? noise).push(i);
   }
   const labels = about.names.slice(0, MOST_LABELS).map((name): SizedLabel => {
     const extent = labelExtent(name.lines, labelSize(name.layer));
@@ -255,6 +256,7 @@ export function mapPicture({ about, sample }: SampledMap): string {
       ...{ id: 'clusters', width: WIDTH, height, title: 'Clusters' },
       description: `A map of ${counted(about.index.rows, 'row')}, of which ${count - far} are drawn, and the names of ${named} of ${counted(k, 'cluster')}.`,
     },
+    greyDots({ xs, ys, radius }, noise),
     dots({ xs, ys, radius }, rowsOf, ids),
     ...shown.flatMap(({ label, at }) => (at.isAside ? [arrow(label, at)] : [])),
     ...shown.map(({ label, at }) => words(label, at)),

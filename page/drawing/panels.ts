@@ -48,6 +48,10 @@ export function topNumbers(numbers: TopNumbers): string {
     ? undefined
     : events.findLast((event) => event.type === 'encoder-epoch');
   const outliers = result?.outliers ?? done?.outliers;
+  const apart = [
+    ...(outliers ? [`${compactCount(outliers)} outliers`] : []),
+    ...(result?.noise ? [`${compactCount(result.noise)} noise`] : []),
+  ];
   const tiles: [id: string, name: string, value: string, detail?: string][] = [
     ['k', 'Clusters', count(kNow(numbers)), certainty && `(${certainty})`],
     ['nmi', 'NMI', score(result?.nmi)],
@@ -59,12 +63,7 @@ export function topNumbers(numbers: TopNumbers): string {
       : ['epoch', 'Epoch', count(epochs.epoch.at(-1) ?? result?.epochs), `of ${count(run.config.maxEpochs)}`],
     ['loss', 'Loss', threeDigits(encoder ? encoder.loss : epochs.loss.at(-1))],
     ['sub-loss', 'Sub-loss', threeDigits(epochs.subLoss.findLast((value) => value !== null))],
-    [
-      'rows',
-      'Rows',
-      compactCount(run.data.rows),
-      `× ${run.data.dim}${outliers ? `, ${compactCount(outliers)} outliers` : ''}`,
-    ],
+    ['rows', 'Rows', compactCount(run.data.rows), [`× ${run.data.dim}`, ...apart].join(', ')],
     ['sample', 'Sample', compactCount(started?.sample ?? run.data.sample)],
     // When it is over, they have left.
     ['workers', 'Workers', count(workers || result?.workers)],
@@ -148,6 +147,7 @@ export function outcomeEntries({ result, directory, report }: Outcome, config: R
     ['silhouette', score(result.silhouette)],
     ['loss', score(result.loss)],
     ['outliers', result.outliers ? count(result.outliers) : ''],
+    ['noise', result.noise ? `${count(result.noise)} rows` : ''],
     ['epochs', result.epochs === undefined ? '' : count(result.epochs)],
     ['rounds', result.rounds === undefined ? '' : count(result.rounds)],
     ['training', duration(result.seconds)],

@@ -302,6 +302,15 @@ export function dots(
   return `<g class="dots" fill="none" stroke-width="${num(2 * radius)}" stroke-linecap="round" stroke-opacity="0.6" fill-opacity="0.6">${layers.flat().join('')}</g>`;
 }
 
+/** Points that are in no cluster, smaller than others. */
+export const greyDots = (
+  { xs, ys, radius }: Pick<PointScene, 'xs' | 'ys' | 'radius'>,
+  rows: readonly number[],
+): string =>
+  rows.length
+    ? `<path d="${rows.map((row) => `M${num(xs[row])} ${num(ys[row])}h0`).join('')}" fill="none" stroke="#969696" stroke-width="${num(1.4 * radius)}" stroke-linecap="round" stroke-opacity="0.6"/>`
+    : '';
+
 const outlineShapes = ({ outlines }: PointScene, shown: readonly number[], ids: readonly number[]) =>
   `<g fill="none" stroke-width="${shown.length > 30 ? 1.2 : 1.8}">${shown
     .flatMap((c) => (outlines[c] ? [`<path d="${outlines[c]}" stroke="${colourOf(ids[c])}"/>`] : []))

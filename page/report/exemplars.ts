@@ -80,6 +80,7 @@ async function meanRows(source: Source, { labels, k }: ModelView): Promise<(Floa
   for await (const raw of readSpans(source, sampledRanges(labels.length, source.rows)))
     for (let i = 0; i < raw.length; i += source.dim) {
       const label = labels[at++];
+      if (label < 0) continue;
       counts[label]++;
       for (let j = 0; j < source.dim; j++) sums[label][j] += raw[i + j];
     }

@@ -29,7 +29,7 @@ import { readSavedTree } from '../../run/saved-tree.ts';
 import { readTrainedModel } from '../../run/trained-model.ts';
 import { type MergeTree, modelOf, type Outcome, type RunInfo } from '../drawing/api.ts';
 import type { Described } from '../drawing/clusters.ts';
-import { createMap, createViewer, type ModelView } from '../drawing/model-view.ts';
+import { createMap, createViewer, type DisplaySample, type ModelView } from '../drawing/model-view.ts';
 import type { Entry } from '../drawing/panels.ts';
 import { significant } from '../drawing/text.ts';
 import { sampledMapOf } from '../map.ts';
@@ -213,6 +213,20 @@ interface ViewInputs {
   open: FileReaders['open'];
 }
 
+/** The rows of a sample that are in clusters. */
+function inClusters(sample: DisplaySample, labels: Int32Array) {
+  const isKept = (i: number) => labels[i] >= 0;
+  const { rows, dim, numbers } = sample;
+  return {
+    sample: {
+      ...sample,
+      rows: rows.filter((_, p) => isKept(Math.floor(p / dim))),
+      numbers: numbers.filter((_, i) => isKept(i)),
+    },
+    labels: labels.filter((label) => label >= 0),
+  };
+}
+
 /** Points and clusters on axes and on a map, and images; without points if the data cannot be read. */
 async function viewsOf(path: string, inputs: ViewInputs) {
   const { run, fitted, history, done, tree, points } = inputs;
@@ -223,12 +237,15 @@ async function viewsOf(path: string, inputs: ViewInputs) {
     inputs.notes.push(withoutPoints);
   });
   try {
-    const sample = source && (await readSample(source, transform, points));
-    const labels = !sample
+    const all = source && (await readSample(source, transform, points));
+    const hasNoise = Boolean(run.result?.noise);
+    const found = !all
       ? new Int32Array(0)
       : done
-        ? sampledLabels(path, run.data.rows, sample.numbers.length, fitted.rows.length, run.ids)
-        : classify(fitted.classifier!, sample.rows);
+        ? sampledLabels(path, run.data.rows, all.numbers.length, fitted.rows.length, run.ids, hasNoise)
+        : classify(fitted.classifier!, all.rows);
+    // Pictures of clusters show no noise.
+    const { sample, labels } = all && hasNoise ? inClusters(all, found) : { sample: all, labels: found };
     const rows = Array.from(fitted.rows);
     const state = {
       ...modelOf(mixture, transform),
@@ -242,7 +259,7 @@ async function viewsOf(path: string, inputs: ViewInputs) {
     };
     const view = createViewer()(state, sample, labels, true);
     const map = sample && !inputs.hasMap ? createMap()(view, sample, state.scale) : null;
-    const exemplars = source && (await imagesOf(path, inputs, source, view));
+    const exemplars = source && (await imagesOf(path, inputs, source, { ...view, labels: found }));
     return { view, map: map?.isMap ? map : null, exemplars, withoutPoints };
   } finally {
     source?.close();
@@ -316,7 +333,7 @@ async function classTable(
     const labels = inputs.labels ?? (file === null ? null : await read.labels(file, { images, dropped }));
     if (labels && labels.codes.length !== run.data.rows)
       return `${file} now has ${labels.codes.length} labels, the run has ${run.data.rows} rows`;
-    return labels && tabulate(path, labels, run.ids);
+    return labels && tabulate(path, labels, run.ids, Boolean(run.result?.noise));
   } catch (error) {
     if (!(error instanceof UserError)) throw error;
     return error.message;

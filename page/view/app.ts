@@ -4,6 +4,7 @@ import type { FastifyInstance } from 'fastify';
 import type { BindAddress } from '../../base/address.ts';
 import { dpmeshVersion } from '../../base/package.ts';
 import { UserError } from '../../base/user-error.ts';
+import { NOISE } from '../../model/order.ts';
 import { accuracy, ariOfLabels, contingency, nmiOfLabels } from '../../model/scores.ts';
 import type { RunConfig } from '../../run/config.ts';
 import type { FileReaders } from '../../run/file-readers.ts';
@@ -176,10 +177,11 @@ function labelsOf({ path, run }: ViewedRun): Int32Array {
   runFiles(path, run.files).assertIntact('labels.npy');
   const labels = readRunLabels(path, run.data.rows).map(numberOfLabel(run.ids));
   // They are places in tables of counts.
-  const { k } = run.result;
-  if (!labels.every((label) => label >= 0 && label < k))
+  const { k, noise } = run.result;
+  if (!labels.every((label) => (label >= 0 || (noise > 0 && label === NOISE)) && label < k))
     throw new UserError(
       `${path}/labels.npy has labels that are none of the ${k} clusters in run.json: it is damaged`,
     );
-  return labels;
+  // Noise is compared as one more cluster.
+  return noise ? labels.map((label) => (label === NOISE ? k : label)) : labels;
 }

@@ -15,6 +15,7 @@ import {
   reachOf,
 } from '../../model/description/distances.ts';
 import { rowClusters } from '../../model/gaussian/components.ts';
+import { withNoise } from '../../model/gaussian/noise.ts';
 import type { Block } from '../../model/layout.ts';
 import { priority } from '../../model/random.ts';
 import {
@@ -47,10 +48,11 @@ import { covarianceOf } from '../parameters.ts';
  */
 export const fullPass: TaskFunction<'full-pass'> = async (context, task, unit) => {
   const { backend, states } = context;
-  const { byMixture = false } = task;
+  const { byMixture = false, noise } = task;
   const classifier = states.classifier(byMixture);
   const components = classifier.at(-1)!.shape[0];
-  const k = task.clusters ?? components;
+  const clusters = task.clusters ?? components;
+  const k = noise === undefined ? clusters : clusters + 1;
   const groups = task.clusters ? take(states.get('groups'), 'of', 'int32') : null;
   const transform = transformFrom(states.get('transform'));
   const { dim } = transform;
@@ -74,7 +76,7 @@ export const fullPass: TaskFunction<'full-pass'> = async (context, task, unit) =
   const map = task.map ? loadMap(backend, mapFrom(states.get('map'))) : null;
   const places = new Float32Array(map ? 2 * total : 0);
   const columns = new Float64Array((k + 1) * context.dim);
-  const shown = shownRows(k);
+  const shown = shownRows(k, clusters);
   const bounds =
     task.far > 0 ? { ...centres, values: take(states.get('far-bounds'), 'rows', 'float32') } : null;
   const reach = reachOf(dim);
@@ -96,10 +98,14 @@ export const fullPass: TaskFunction<'full-pass'> = async (context, task, unit) =
       const all = await backend.read(softmax);
       backend.free(softmax);
       const own = rowClusters(best, all, groups);
-      const { labels: z, responsibilities: r } = own;
+      const outputs = layers.at(-1)!;
+      const dense = density ? await logDensities(backend, density, outputs, rows, own.components) : null;
+      const inNoise = noise === undefined ? null : withNoise(own, dense!, noise);
+      const { labels: z, responsibilities: r } = inNoise ?? own;
       labels.set(z, at);
       if (outliers) flags!.set(outliers, at);
-      const counting = (of: Int32Array) => (outliers ? of.map((value, i) => (outliers[i] ? -1 : value)) : of);
+      const counting = (of: Int32Array) =>
+        outliers || inNoise ? of.map((value, i) => (outliers?.[i] || z[i] >= clusters ? -1 : value)) : of;
       const counted = counting(z);
       statistics.add(rows, counting(own.components));
       addColumns(columns, original, counted);
@@ -107,15 +113,16 @@ export const fullPass: TaskFunction<'full-pass'> = async (context, task, unit) =
       const found = softNumbers(z, r);
       for (const name of SOFT_NUMBERS) numbers[name].set(found[name], at);
       distance.set(distancesFrom(centres, rows, own.components), at);
-      if (density)
-        densities.set(await logDensities(backend, density, layers.at(-1)!, rows, own.components), at);
+      if (dense) densities.set(inNoise?.logDensities ?? dense, at);
       for (const [i, label] of z.entries())
         if (counted[i] >= 0) shown.add(label, at + i, distance[at + i], r, i * k);
       if (map) places.set(await map.place(scaled), 2 * at);
       const fromBounds = bounds && distancesFrom(bounds, rows, own.components);
       let first = 0;
       for (const block of batch) {
-        const seen = sampledRows(block, priorityOf, task.silhouette).map((i) => first + i);
+        const seen = sampledRows(block, priorityOf, task.silhouette)
+          .map((i) => first + i)
+          .filter((i) => z[i] < clusters);
         seenRows.push(pick(rows, seen, dim));
         seenLabels.push(...seen.map((i) => z[i]));
         if (fromBounds)
@@ -142,7 +149,8 @@ export const fullPass: TaskFunction<'full-pass'> = async (context, task, unit) =
   };
   if (task.parts?.gaussian) {
     const { confidence } = numbers;
-    for (const [i, r] of confidence.entries()) confidence[i] = confidenceOf(r, distance[i], dim, reach);
+    for (const [i, r] of confidence.entries())
+      if (labels[i] < clusters) confidence[i] = confidenceOf(r, distance[i], dim, reach);
   }
   return {
     ...(task.parts ? { hashes: await writePart(context.folder(), task.parts.folder, blocks, rows) } : rows),
@@ -209,8 +217,8 @@ function addColumns(sums: Float64Array, rows: Float32Array, labels: Int32Array):
 /** By how much the sum of a row's responsibilities may differ from 1. */
 const SUM_ERROR = 1e-4;
 
-/** Finds the rows to show of each cluster. */
-function shownRows(k: number) {
+/** Finds the rows to show of each cluster. Rows have k responsibilities, the first those of the clusters. */
+function shownRows(k: number, clusters: number) {
   const lists = <C extends Candidate>() => Array.from({ length: k }, (): C[] => []);
   const exemplars = lists();
   const border = lists<Candidate & { rival: number }>();
@@ -224,7 +232,8 @@ function shownRows(k: number) {
       // All others together have no more than what is left.
       if (2 * most - 1 - SUM_ERROR > (border[label][MOST_SHOWN - 1]?.value ?? 1)) return;
       let rival = -1;
-      for (let c = 0; c < k; c++) if (c !== label && (rival < 0 || r[from + c] > r[from + rival])) rival = c;
+      for (let c = 0; c < clusters; c++)
+        if (c !== label && (rival < 0 || r[from + c] > r[from + rival])) rival = c;
       const value = Math.fround(most - r[from + rival]);
       if (rival >= 0 && value >= 0) keepLeast(border[label], { row, value, rival });
     },

@@ -54,6 +54,8 @@ export const entries = {
       ...{ diagonal: z.boolean(), soft: z.boolean(), silhouette: share, far: count, byMixture },
       /** So many clusters, of which some have several components of the mixture; absent: each component is one. */
       clusters: z.optional(natural),
+      /** log of the density of a background: its rows have the label after those of the clusters, and count in no statistics. */
+      noise: z.optional(z.number()),
       /** Log densities too. */
       density: z.optional(z.boolean()),
       /** Rows are placed on the map too. */
@@ -73,7 +75,7 @@ export const entries = {
     }),
     sizes: (task, sizes) => ({
       ...statistics('D')(task, sizes),
-      G: task.clusters ?? sizes.K,
+      G: (task.clusters ?? sizes.K) + (task.noise === undefined ? 0 : 1),
       centre: centreWidth(sizes.D, covarianceOf(task)),
     }),
     largest: (task, sizes) =>

@@ -44,13 +44,13 @@ export async function tableOfTexts(
   };
 }
 
-/** The rows, those of one label after those of another, in their order. */
+/** The rows in clusters, those of one label after those of another, in their order. */
 function byLabel(labels: Int32Array, k: number): Uint32Array {
   const next = new Uint32Array(k + 1);
-  for (const label of labels) next[label + 1]++;
+  for (const label of labels) if (label >= 0) next[label + 1]++;
   for (let c = 0; c < k; c++) next[c + 1] += next[c];
-  const rows = new Uint32Array(labels.length);
-  for (const [row, label] of labels.entries()) rows[next[label]++] = row;
+  const rows = new Uint32Array(next[k]);
+  for (const [row, label] of labels.entries()) if (label >= 0) rows[next[label]++] = row;
   return rows;
 }
 

@@ -20,9 +20,11 @@ function outcome(changes: Partial<RunOutcome> & { dim?: number } = {}): RunOutco
       alpha: 10,
       resolution: null,
       clusters: null,
+      noise: false,
     },
     ...{ k: 8, silhouette: 0.4, rows: 5000, sampled: 5000, d: dim, sizes: Array(8).fill(625), ids: null },
     ...{ unexplained: 0, added: [], skewed: [], alike: [], unknown: null, components: 0 },
+    ...{ noise: 0, isMixed: false },
     columns: { mean: of(0), min: of(-4.2), max: of(4.1), variance: of(1), names: null },
     steps: quiet(8),
     reason: 'settled',
@@ -55,6 +57,24 @@ describe('notes on a result', () => {
 
   test('what training says of values that may stand for unknown ones', () => {
     says({ unknown: 'column a is 1 in 5 % of the rows' }, /^column a is 1/);
+  });
+
+  test('why no row is noise', () => {
+    const { config } = outcome();
+    const asked = { ...config, noise: true };
+    says({ config: asked, noise: 40 });
+    says({ config: asked }, /^--noise: no row is noise: a background explains the rows no better/);
+    says({ config: asked, isMixed: true }, /needs continuous columns alone/);
+    says({ config: asked, dim: 80, rows: 10 ** 6, sampled: 10 ** 6 }, /at most 64 columns/);
+  });
+
+  test('what components were joined for', () => {
+    says({ components: 12 }, /^K is 8, of 12 components.*no valley/);
+    const { config } = outcome();
+    says(
+      { components: 12, config: { ...config, clusters: 8 } },
+      /^--clusters 8: 12 components of the mixture were joined/,
+    );
   });
 
   test('columns that are alike in all clusters, if they are many', () => {

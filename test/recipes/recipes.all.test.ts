@@ -7,6 +7,7 @@ import { before, describe, test } from 'node:test';
 import { exportModel } from '../../library/export/export.ts';
 import { openRun } from '../../library/open-run.ts';
 import { predict } from '../../library/predict.ts';
+import { NOISE } from '../../model/order.ts';
 import { ariOfLabels } from '../../model/scores.ts';
 import { assertOnnxPredicts, exportedLabels } from '../e2e/exported.ts';
 import { scratch, sha256 } from '../e2e/support.ts';
@@ -30,8 +31,9 @@ const resultsOf = (run: string): string[] =>
     .map((file) => `${file.slice(run.length + 1)} ${sha256(file)}`);
 
 /** What was found, without how long that took. */
-const foundIn = ({ summary: { k, epochs, notes, replicates, outliers } }: Ended) => ({
+const foundIn = ({ summary: { k, epochs, notes, replicates, outliers, noise } }: Ended) => ({
   k,
+  noise,
   epochs,
   notes,
   replicates,
@@ -66,7 +68,8 @@ for (const [name, recipe] of Object.entries(RECIPES).filter(
     test('finds its clusters', async () => {
       const { k } = one.summary;
       assert.ok(k >= recipe.k[0] && k <= recipe.k[1], `K ${k}`);
-      const labels = Int32Array.from((await openRun(one.run)).result!.labels);
+      // Noise is one class more.
+      const labels = (await openRun(one.run)).result!.labels.map((label) => (label === NOISE ? k : label));
       const ari = ariOfLabels(labels, Int32Array.from(rows.classes));
       assert.ok(ari >= recipe.ari, `ARI ${ari}`);
       recipe.also?.(one);
@@ -75,7 +78,7 @@ for (const [name, recipe] of Object.entries(RECIPES).filter(
     test('has the largest cluster first, in labels and responsibilities alike', async () => {
       const { labels, responsibilities } = (await openRun(one.run)).result!;
       const sizes: number[] = [];
-      for (const label of labels) sizes[label] = (sizes[label] ?? 0) + 1;
+      for (const label of labels) if (label !== NOISE) sizes[label] = (sizes[label] ?? 0) + 1;
       // Those of an update have kept their ids.
       if (!later)
         assert.deepEqual(
@@ -85,6 +88,7 @@ for (const [name, recipe] of Object.entries(RECIPES).filter(
       if (!responsibilities || later) return;
       const k = responsibilities.length / labels.length;
       for (const [row, label] of labels.entries()) {
+        if (label === NOISE) continue;
         const own = responsibilities.subarray(row * k, (row + 1) * k);
         assert.equal(own.indexOf(Math.max(...own)), label);
       }
@@ -142,8 +146,11 @@ for (const [name, recipe] of Object.entries(RECIPES).filter(
       await assertOnnxPredicts(one.run, values, columns, most);
       const { labels } = (await openRun(one.run)).result!;
       if (needsMore) return;
-      const { ids } = await predict({ run: one.run, data: rows.data });
-      const saved = (await exportedLabels(one.run, values, columns)).map((k) => ids?.[k] ?? k);
+      const { ids, k } = await predict({ run: one.run, data: rows.data });
+      // Noise is the output after those of the clusters.
+      const saved = (await exportedLabels(one.run, values, columns)).map((unit) =>
+        unit < k ? (ids?.[unit] ?? unit) : NOISE,
+      );
       const differ = saved.filter((label, row) => label !== labels[row]).length;
       assert.ok(differ <= most, `${differ} labels by TensorFlow.js differ`);
     });

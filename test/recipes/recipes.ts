@@ -288,6 +288,32 @@ export const RECIPES: Record<string, Recipe> = {
     k: [5, 5],
     ari: 0.98,
   },
+  'noise about a ring and blobs': {
+    data(folder) {
+      const { normal, uniform } = generator(12n, 'noise');
+      const around = (turn: number) => [
+        6 * Math.cos(turn) + 0.3 * normal(),
+        6 * Math.sin(turn) + 0.3 * normal(),
+      ];
+      const draws = [
+        () => around(2 * Math.PI * uniform()),
+        () => [-14 + normal(), -12 + normal()],
+        () => [14 + 0.7 * normal(), 12 + 0.7 * normal()],
+        () => [40 * (uniform() - 0.5), 40 * (uniform() - 0.5)],
+      ];
+      return drawn(
+        folder,
+        'noise',
+        3000,
+        (row) => [0, 0, 1, 2, 3][row % 5],
+        (own) => draws[own](),
+      );
+    },
+    options: { noise: true },
+    k: [3, 3],
+    ari: 0.85,
+    also: ({ summary }) => assert.ok(summary.noise > 450 && summary.noise < 600, `${summary.noise}`),
+  },
   'growing sample': {
     data(folder) {
       const rng = generator(9n, 'growing');

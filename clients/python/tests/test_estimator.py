@@ -132,7 +132,22 @@ class Fitted(unittest.TestCase):
         model = self.model
         is_outlier = model.outlier_scores_ > 0.9
         self.assertTrue(0.05 < is_outlier.mean() < 0.15)
-        np.testing.assert_array_equal(model.cluster_or_outlier_, np.where(is_outlier, -1, model.labels_))
+
+    def test_noise_is_in_no_cluster(self) -> None:
+        rng = np.random.default_rng(5)
+        blobs = [rng.normal(size=(200, 2)) + centre for centre in ((0, 0), (14, 0), (0, 14))]
+        rows = np.concatenate([*blobs, rng.uniform(-8, 22, (200, 2))])
+        model = DPMesh(noise=True, seed=1).fit(rows)
+        noise = model.labels_ == -1
+        self.assertEqual(model.result_["noise"], noise.sum())
+        self.assertEqual(model.n_clusters_, 3)
+        self.assertTrue(noise[600:].mean() > 0.8 and noise[:600].mean() < 0.05)
+        np.testing.assert_array_equal(model.predict(rows), model.labels_)
+        assert model.log_density_ is not None
+        np.testing.assert_allclose(model.score_samples(rows), model.log_density_, atol=1e-5)
+        joined = model.cut(2)
+        np.testing.assert_array_equal(joined[noise], -1)
+        self.assertEqual({*joined}, {-1, 0, 1})
 
     def test_rows_in_no_cluster_have_low_densities(self) -> None:
         model = self.model
@@ -172,7 +187,7 @@ class Fitted(unittest.TestCase):
             self.assertNotEqual(other.run_directory_, self.model.run_directory_)
             np.testing.assert_array_equal(other.predict(X), self.model.labels_)
             np.testing.assert_array_equal(other.cut(2), self.model.cut(2))
-            np.testing.assert_array_equal(other.cluster_or_outlier_, self.model.cluster_or_outlier_)
+            np.testing.assert_array_equal(other.outlier_scores_, self.model.outlier_scores_)
             self.assertEqual(other.clusters_, self.model.clusters_)
             with tempfile.TemporaryDirectory() as folder:
                 other.save(Path(folder) / "saved")
@@ -296,8 +311,6 @@ class Forms(unittest.TestCase):
             DPMesh.load(self.folder)
         with self.assertRaisesRegex(AttributeError, "clusters_ has"):
             model.cluster_centers_
-        with self.assertRaisesRegex(AttributeError, r"with the parameter outliers, such as outliers=0\.99"):
-            model.cluster_or_outlier_
         np.testing.assert_array_equal(model.predict(X), model.labels_)
         with self.assertRaisesRegex(ValueError, "overwrite it with force=True$"):
             model.fit(table)

@@ -322,6 +322,9 @@ class Together(unittest.TestCase):
         self.assertEqual(np.flatnonzero(np.isnan(model.probabilities_)).tolist(), bad)
         self.assertEqual(np.flatnonzero(np.isnan(model.outlier_scores_)).tolist(), bad)
         self.assertEqual(np.flatnonzero(model.cut(2) == -1).tolist(), bad)
+        apart = dpmesh.DPMesh(**QUICK, impute="drop", drop=["name"], noise=True).fit(frame)
+        self.assertEqual(np.flatnonzero(apart.labels_ == -3).tolist(), bad)
+        self.assertEqual(np.flatnonzero(apart.cut(2) == -3).tolist(), bad)
         good = frame.drop(index=bad)
         np.testing.assert_array_equal(model.predict(good), model.labels_[good.index])
         means = [X[model.labels_ == cluster].mean(0) for cluster in range(3)]

@@ -12,12 +12,13 @@ import { eStepOf, mostLikely } from '../../../model/gaussian/estep.ts';
 import { lightness, predictedFourthMoments } from '../../../model/gaussian/kurtosis.ts';
 import { HALF_RANGE } from '../../../model/gaussian/splits.ts';
 import { diagonalOf, matrixOfDiagonal, whitener } from '../../../model/linalg.ts';
-import type { Mixture } from '../../../model/mixture.ts';
 import { generator } from '../../../model/random.ts';
 import { labelsByMixture, type State } from '../../../model/state.ts';
-import { type Axis, byCluster } from '../../../tasks/cells/ask.ts';
+import type { Axis } from '../../../tasks/cells/ask.ts';
 import { publishEStep } from '../publish.ts';
 import { runBy, type TrainingRun } from '../run-context.ts';
+import { isJoinedLast, withNoiseApart } from './background.ts';
+import { clustersAlone, joinedComponents } from './merge.ts';
 
 /** Once training has ended: which components of the mixture are pieces of one cluster, by the rows of the sample between them. */
 
@@ -53,30 +54,39 @@ function clustersBefore(k: number, components: Int32Array, of: Int32Array): Int3
 }
 
 /**
- * The state with the cluster of each component. Where labels are not by a mixture of continuous columns, or the number of clusters was asked for, it stays as it is.
+ * The state with the cluster of each component, and the background of rows that are in none. Where labels are not by a mixture of continuous columns it
+ * stays as it is; where the number of clusters was asked for, components are joined only if that waits for a background.
  */
 export async function withClusters(
   run: TrainingRun,
-  state: State,
+  given: State,
   earlier?: EarlierClusters,
 ): Promise<State> {
   const { config } = run;
-  const { mixture } = state;
+  const { clusters } = config;
+  const state = await withNoiseApart(run, given);
+  const { mixture, background } = state;
+  const others = background ? 1 : 0;
+  const byRows = runBy(run, true);
+  if (clusters !== null && mixture.k > clusters && isJoinedLast(run, state)) {
+    publishEStep(run, mixture, 'cholesky', background);
+    return { ...state, groups: groupsFrom(await joinedComponents(byRows, state, clusters, others))! };
+  }
   const applies =
     config.shapes === 'auto' &&
-    config.clusters === null &&
+    clusters === null &&
     labelsByMixture(config.schedule, state) &&
     !mixture.kinds &&
     mixture.k > 1;
   if (!applies) return state;
-  publishEStep(run, mixture, 'cholesky');
+  publishEStep(run, mixture, 'cholesky', background);
   const pairs = neighbourPairs(mixture);
-  const histograms = await rowsBetween(runBy(run, true), mixture.k, pairs);
+  const histograms = await rowsBetween(byRows, mixture.k, others, pairs);
   const evidence = pairs.map((pair, i) => pairEvidence(pair, histograms[i]));
   const before =
     earlier && clustersBefore(mixture.k, componentsOfRows(run.transform, state, earlier.rows), earlier.of);
   const components = [...new Set(unconfirmedPairs(evidence, before).flatMap(({ a, b }) => [a, b]))];
-  const lightness = await lightnessOf(runBy(run, true), mixture, components);
+  const lightness = await lightnessOf(byRows, state, components);
   const groups = groupsFrom(combinedComponents(mixture.k, evidence, { lightness, before }));
   return groups ? { ...state, groups } : state;
 }
@@ -84,13 +94,13 @@ export async function withClusters(
 /** By how many standard errors the tails of these components are lighter than the mixture predicts, 0 of all others. */
 async function lightnessOf(
   { rounds, config }: TrainingRun,
-  mixture: Mixture,
+  { mixture, background }: State,
   components: number[],
 ): Promise<Float64Array> {
   const out = new Float64Array(mixture.k);
   if (!components.length) return out;
   const { d, covariance, means, covariances } = mixture;
-  const cells = new Array<number>(mixture.k).fill(-1);
+  const cells = new Array<number>(mixture.k + (background ? 1 : 0)).fill(-1);
   for (const [leaf, component] of components.entries()) cells[component] = leaf;
   const partition = { groups: 'net' as const, cells, leaves: components.length };
   const whitening = components.map((component) => {
@@ -100,7 +110,7 @@ async function lightnessOf(
   });
   const [counts] = await rounds.cellSums([partition], []);
   const fourth = await rounds.cellFourthMoments(partition, [], whitening);
-  const predicted = predictedFourthMoments(mixture, generator(config.seed, 'kurtosis'));
+  const predicted = predictedFourthMoments(mixture, generator(config.seed, 'kurtosis'), background);
   for (const [leaf, component] of components.entries()) {
     const sum = diagonalOf(fourth[leaf], d).reduce((a, b) => a + b, 0);
     out[component] = lightness(counts[leaf].n, sum, predicted[component]);
@@ -108,8 +118,8 @@ async function lightnessOf(
   return out;
 }
 
-/** The histogram of each pair's rows between the two means, in as many rounds as their counts need. */
-async function rowsBetween({ rounds, d }: TrainingRun, k: number, pairs: ComponentPair[]) {
+/** The histogram of each pair's rows between the two means, in as many rounds as their counts need. Rows of `others` after the k components are in none. */
+async function rowsBetween({ rounds, d }: TrainingRun, k: number, others: number, pairs: ComponentPair[]) {
   const histograms = pairs.map(() => new Float64Array(BINS_BETWEEN));
   const most = Math.max(1, Math.floor(MOST_COUNTS / (k * BINS_BETWEEN)));
   /** By component: the numbers of its pairs that are still to be counted. */
@@ -119,7 +129,7 @@ async function rowsBetween({ rounds, d }: TrainingRun, k: number, pairs: Compone
     const now = waiting.map((own) => own.splice(0, most));
     const perLeaf = Math.max(...now.map((own) => own.length));
     const axes = now.flatMap((own) => Array.from({ length: perLeaf }, (_, i) => axisOf(pairs[own[i]], d)));
-    const counts = await rounds.cellHistograms(byCluster(k), [], axes, BINS_BETWEEN + 2);
+    const counts = await rounds.cellHistograms(clustersAlone(k, others), [], axes, BINS_BETWEEN + 2);
     for (const [leaf, own] of now.entries())
       for (const [i, pair] of own.entries())
         for (let bin = 0; bin < BINS_BETWEEN; bin++)

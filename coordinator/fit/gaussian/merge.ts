@@ -6,7 +6,7 @@ import { generator } from '../../../model/random.ts';
 import type { Step } from '../../../model/schedule.ts';
 import type { State } from '../../../model/state.ts';
 import { addStatistics } from '../../../model/statistics.ts';
-import { byCluster } from '../../../tasks/cells/ask.ts';
+import { byCluster, type Partition } from '../../../tasks/cells/ask.ts';
 import { totalOf } from '../halves.ts';
 import type { TrainingRun } from '../run-context.ts';
 import { mergeTempering, tempering } from '../sample.ts';
@@ -78,11 +78,32 @@ export async function mergeStep(
 /** A merge step for `--clusters`: the clusters are those of a cut of the tree of merges. */
 export async function joinStep(run: TrainingRun, state: State, clusters: number): Promise<State> {
   const T = await statisticsOf(run, state.mixture);
+  const { groups } = cutByEvidence(run, state, T, clusters);
+  return mergeGroups(run, { ...state, merged: [] }, T, groups, { progress: null, joined: true });
+}
+
+function cutByEvidence({ config }: TrainingRun, { prior }: State, T: Float64Array[], clusters: number) {
   const rows = T.map(([n]) => n);
   const occupied = occupiedOf(rows).map((cluster) => T[cluster]);
-  const joins = evidenceTree(state.prior, occupied, run.config.alpha);
-  const { groups } = cutOfOccupied(rows, joins, clusters);
-  return mergeGroups(run, { ...state, merged: [] }, T, groups, { progress: null, joined: true });
+  return cutOfOccupied(rows, evidenceTree(prior, occupied, config.alpha), clusters);
+}
+
+/** The same once training has ended, by components: the cluster of each. Rows of `others` after the components are in none. */
+export async function joinedComponents(
+  run: TrainingRun,
+  state: State,
+  clusters: number,
+  others: number,
+): Promise<Int32Array> {
+  const { k, means } = state.mixture;
+  const [T] = await run.rounds.cellStatistics([clustersAlone(k, others)], [], [means]);
+  return cutByEvidence(run, state, T, clusters).place;
+}
+
+/** By cluster, without the rows of `others` after these. */
+export function clustersAlone(k: number, others: number): Partition {
+  const own = byCluster(k);
+  return { ...own, cells: [...own.cells, ...Array<number>(others).fill(-1)] };
 }
 
 async function statisticsOf({ rounds }: TrainingRun, { k, means }: Mixture): Promise<Float64Array[]> {

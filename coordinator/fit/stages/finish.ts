@@ -138,7 +138,7 @@ export function describeStage(
         const ids = stream ? clusterIds(stream) : null;
         const labels = Array.from(placesOf(found.order), (place) => ids?.[place] ?? place);
         // Of the number of components, where some are joined.
-        const evidence = graph || final.groups ? null : evidenceForK(steps, labels);
+        const evidence = graph || final.groups || final.background ? null : evidenceForK(steps, labels);
         const isOfColumns = !graph && !encoding && !images;
         const skewed = isOfColumns ? await skewedColumns(source) : [];
         const { columns } = found;
@@ -419,6 +419,8 @@ function notesOfRun(
     ...outcome,
     ...{
       unexplained: found.unexplained,
+      noise: found.noise,
+      isMixed: Boolean(clusters!.mixture.kinds),
       added,
       components: componentsWithRows(labelled!),
       unknown: run!.unknown,

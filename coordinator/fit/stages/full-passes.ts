@@ -1,5 +1,6 @@
 import { type Centres, reorderedCentres } from '../../../model/description/distances.ts';
 import { componentOrder, totalsByCluster } from '../../../model/gaussian/components.ts';
+import { logBackground } from '../../../model/gaussian/noise.ts';
 import type { MapNet } from '../../../model/graph/map-net.ts';
 import type { Layout } from '../../../model/layout.ts';
 import type { MissedCluster } from '../../../model/missed.ts';
@@ -94,6 +95,7 @@ export function fullPasses(
       const used = renumbered(trained, guess);
       const byMixture = publishClassifier(run, used);
       const density = publishDensities(run, used, numbered);
+      const noise = used.background && logBackground(used.background);
       const review = ({ T, far }: Reviewed) =>
         isRight({
           T: Array.from(places, (unit) => T[unit]),
@@ -104,7 +106,7 @@ export function fullPasses(
           truth: labels?.codes,
           below: clusters!.sample.below,
           ...{ far, byMixture, density, parts, groups: used.groups, map: map !== undefined },
-          ...((far || missed) && { review }),
+          ...{ ...(noise !== undefined && { noise }), ...((far || missed) && { review }) },
         });
         if (found) {
           const order = found.order.map((unit) => guess[unit]);
@@ -144,8 +146,9 @@ export async function labelWithIds(
   const byMixture = publishClassifier(run, state);
   const density = publishDensities(run, state, centres);
   if (map) publishMap(run, map);
-  const { mixture, groups } = state;
+  const { mixture, groups, background } = state;
   return (await labelAllRows(run, layout, mixture.k, out, {
     ...{ truth: labels?.codes, byMixture, groups, density, ids, map: map !== undefined },
+    ...(background && { noise: logBackground(background) }),
   }))!;
 }

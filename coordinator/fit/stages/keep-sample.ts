@@ -1,5 +1,6 @@
 import { ranges, yieldToEventLoop } from '../../../base/slices.ts';
 import { rowsAt } from '../../../data/remote/read-ahead.ts';
+import { NOISE } from '../../../model/order.ts';
 import { priority } from '../../../model/random.ts';
 import { ofUnits, onSample } from '../../../model/state.ts';
 import { scaleStatistics } from '../../../model/statistics.ts';
@@ -25,7 +26,7 @@ export async function keepForUpdates(
   const { stream, kept } = labelled!.stream
     ? { stream: labelled!.stream, kept: labelled!.kept! }
     : await firstSample(context, state);
-  const { groups: _, ...own } = labelled!.state;
+  const { groups: _, background: __, ...own } = labelled!.state;
   await writeState(out, {
     stage: 'cluster',
     ...aboutCheckpoint(context, update?.layout ?? layout),
@@ -64,14 +65,17 @@ async function firstSample(
   await out.npy(SAMPLE, '<f4', [rows.length, layout.dim], values);
   const kept = [...found.T.keys()].filter((c) => (groups ? found.T[c][0] > 0 : c < alive));
   const ids = [...kept.keys()];
+  const clusters = labelsAt(out.path, rows, layout.rows);
   const k = kept.length;
   const stream: Stream = {
     ...{ updates: 0, seen: layout.rows, weight: layout.rows },
     most: Math.max(rows.length, config.sample ?? leastSample(graph ? 0 : layout.dim)),
     keys: Float64Array.from(rows, priorityOf),
     labels: groups
-      ? await trainer.componentsOf(state.run!.transform, ofUnits(labelling, kept), values)
-      : labelsAt(out.path, rows, layout.rows),
+      ? (await trainer.componentsOf(state.run!.transform, ofUnits(labelling, kept), values)).map(
+          (component, i) => (clusters[i] === NOISE ? NOISE : component),
+        )
+      : clusters,
     ...(groups && { clusters: { of: kept.map((component) => groups[component]), next: alive } }),
     since: new Int32Array(rows.length),
     looked: Array<number>(k).fill(state.ended === 'settled' ? 0 : -1),

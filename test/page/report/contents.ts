@@ -178,7 +178,7 @@ export function contentsOf(): ReportContents {
       result: {
         ...{ k: K, nmi: 0.9211, ari: 0.9342, acc: 0.95, silhouette: 0.5, loss: 0.01, seconds: 3 },
         notes: [HOSTILE],
-        ...{ epochs: 40, rounds: 200, workers: 2, rows: 6000, outliers: 0, dim: 5, out: 'runs/x' },
+        ...{ epochs: 40, rounds: 200, workers: 2, rows: 6000, outliers: 0, noise: 0, dim: 5, out: 'runs/x' },
         ...{ replicates: null, stability: null, evidence: null },
       },
     },

@@ -44,8 +44,8 @@ class DPMesh(Parameters, Options):
     Attributes
     ----------
     labels_ : ndarray of int32, shape (n_samples,)
-        The cluster of each row. Clusters are numbered by size: 0 has the most rows. -1 for rows left out by
-        ``impute="drop"``.
+        The cluster of each row. Clusters are numbered by size: 0 has the most rows. With ``noise=True`` -1 for rows in no
+        cluster. Rows left out by ``impute="drop"`` have -1, with ``noise=True`` -3, as of HDBSCAN.
     n_clusters_ : int
         The number of clusters found.
     clusters_ : list of dict
@@ -55,14 +55,12 @@ class DPMesh(Parameters, Options):
         What each cluster is called, by its label: the columns that set it apart, such as ``high income, low age``; where nothing does, or columns
         have no names, ``cluster 3``.
     probabilities_ : ndarray of float32, shape (n_samples,)
-        How much of each row belongs to its cluster, 0 to 1.
+        How much of each row belongs to its cluster, 0 to 1; of noise, how surely it is that.
     outlier_scores_ : ndarray of float64, shape (n_samples,)
         The share of its cluster's rows that are nearer to the centre than this row, 0 to 1.
     log_density_ : ndarray of float32, shape (n_samples,), or None
         The log density of each row under the mixture of all clusters: low for rows in no cluster. None with the likelihood
         "graph", and for a run of an earlier version.
-    cluster_or_outlier_ : ndarray of int32, shape (n_samples,)
-        Only with ``outliers=q``: ``labels_``, but -1 for rows whose score is above q.
     cluster_centers_ : ndarray of float64, shape (n_clusters_, n_features)
         The mean of the rows of each cluster, without those of ``outliers_``. Only where `X` has them as numbers.
     outliers_ : ndarray of bool, shape (n_samples,)
@@ -244,7 +242,7 @@ class DPMesh(Parameters, Options):
             written = folder / "cut.npy"
             arguments = ["cut", f"--run={run.path}", f"--clusters={n_clusters}", f"--out={written}"]
             run_command(arguments, readable=lambda message: _of_cut(readable(message, folder, run.path)))
-            return run.with_all_rows(np.load(written), -1)
+            return run.with_all_rows(np.load(written), run.left_out())
 
     def cut_names(self, n_clusters: int) -> dict[int, str]:
         """What each cluster of `cut` with `n_clusters` is called, by its label there, as ``names_``."""
@@ -260,13 +258,6 @@ class DPMesh(Parameters, Options):
     @property
     def outlier_scores_(self) -> NDArray[np.float64]:
         return self._fitted_run().outlier_scores()
-
-    @property
-    def cluster_or_outlier_(self) -> NDArray[np.int32]:
-        outliers = self._fitted_run().json("run.json")["config"]["outliers"]
-        if outliers is None:
-            raise AttributeError("cluster_or_outlier_ is there with the parameter outliers, such as outliers=0.99")
-        return np.where(self.outlier_scores_ > outliers, np.int32(-1), self.labels_)
 
     @property
     def cluster_centers_(self) -> NDArray[np.float64]:
@@ -306,7 +297,7 @@ class DPMesh(Parameters, Options):
         stored = run.json("run.json")["data"]
         self._run = run
         self._by_names = data.by_names
-        self.labels_: NDArray[np.int32] = run.rows("labels.npy", -1)
+        self.labels_: NDArray[np.int32] = run.rows("labels.npy", run.left_out())
         self.n_clusters_: int = run.part("run.json", "result", "k")
         self.clusters_ = run.clusters()
         labels = [cluster.get("id", cluster["cluster"]) for cluster in self.clusters_]

@@ -45,6 +45,7 @@ RESULT_OPTIONS = {
     "clusters": "clusters",
     "resolution": "resolution",
     "shapes": "shapes",
+    "noise": "noise",
     "alpha": "alpha",
     "covariance": "covariance",
     "prior_scale_choice": "priorScaleChoice",
@@ -135,6 +136,7 @@ class Options:
         clusters: int | None = None,
         resolution: float | None = None,
         shapes: Literal["auto", "off"] | None = None,
+        noise: bool | None = None,
         alpha: float | None = None,
         covariance: Literal["full", "diag"] | None = None,
         prior_scale_choice: Literal["learned", "data-cov", "isotropic", "data-std"] | None = None,
@@ -269,6 +271,9 @@ class Options:
         shapes : {"auto", "off"}
             clusters of any shape: components of a Gaussian mixture are joined where the rows between them
             show no valley of density; off: each component is a cluster. Default: auto (schedule paper: off).
+        noise : bool
+            rows that are in no cluster get the label -1: where a Gaussian mixture has evidence of such, they
+            are a background of even density. Default: false.
         alpha : float
             concentration α of the Dirichlet process; above 0. Default: 10.
         covariance : {"full", "diag"}
@@ -417,6 +422,7 @@ class Options:
         self.clusters = clusters
         self.resolution = resolution
         self.shapes = shapes
+        self.noise = noise
         self.alpha = alpha
         self.covariance = covariance
         self.prior_scale_choice = prior_scale_choice

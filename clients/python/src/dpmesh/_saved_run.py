@@ -141,6 +141,10 @@ class SavedRun:
         """An array of the run, with `missing` for rows that were left out."""
         return self.with_all_rows(self.array(name), missing)
 
+    def left_out(self) -> int:
+        """The label of rows that were left out: where -1 is noise, it is -3."""
+        return -3 if self.json("run.json")["config"].get("noise") else -1
+
     def with_all_rows(self, values: NDArray[Any], missing: Any) -> NDArray[Any]:
         kept = self.kept_rows()
         if kept is None:
