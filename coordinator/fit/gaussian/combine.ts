@@ -1,13 +1,8 @@
 import { fromRaw, type Transform } from '../../../data/transform.ts';
-import {
-  BINS_BETWEEN,
-  type ComponentPair,
-  combinedComponents,
-  neighbourPairs,
-  pairEvidence,
-} from '../../../model/gaussian/combining.ts';
+import { BINS_BETWEEN, combinedComponents, pairEvidence } from '../../../model/gaussian/combining.ts';
 import { groupsFrom } from '../../../model/gaussian/components.ts';
 import { eStepOf, mostLikely } from '../../../model/gaussian/estep.ts';
+import { type ComponentPair, neighbourPairs } from '../../../model/gaussian/neighbour-pairs.ts';
 import { HALF_RANGE } from '../../../model/gaussian/splits.ts';
 import { labelsByMixture, type State } from '../../../model/state.ts';
 import { type Axis, byCluster } from '../../../tasks/cells/ask.ts';

@@ -2,12 +2,11 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import {
   BINS_BETWEEN,
-  type ComponentPair,
   combinedComponents,
-  neighbourPairs,
   type PairEvidence,
   pairEvidence,
 } from '../../../model/gaussian/combining.ts';
+import { type ComponentPair, neighbourPairs } from '../../../model/gaussian/neighbour-pairs.ts';
 import { niwPrior } from '../../../model/gaussian/niw.ts';
 import { responsibilities, softStatistics } from '../../../model/gaussian/soft-split.ts';
 import { type Mixture, mStep } from '../../../model/mixture.ts';
