@@ -1,23 +1,10 @@
-import { dot, minus, unwhitened, whitened, whitener } from '../linalg.ts';
-import type { Mixture } from '../mixture.ts';
+import type { ComponentPair } from './neighbour-pairs.ts';
 
 /**
  * Clusters of any shape as groups of a mixture's components (combining components: Hennig 2010; Baudry et al. 2010). A mixture fits a ring
  * with many Gaussians, and predicts a valley of density between neighbours that the rows do not show; between two Gaussian clusters the
  * valley is there. Components are joined where the rows between them refute it (docs/algorithm.md, section 8). The burden of proof is with the join.
  */
-
-/** Two components, and the direction that discriminates them: the means are at 0 and `length` along it from `from`. */
-export interface ComponentPair {
-  a: number;
-  b: number;
-  axis: Float64Array;
-  from: number;
-  length: number;
-  /** Standard deviations of the two along the axis, and their weights. */
-  sd: readonly [number, number];
-  weight: readonly [number, number];
-}
 
 /** What the rows between two components say of the valley. */
 export interface PairEvidence {
@@ -33,53 +20,8 @@ export interface PairEvidence {
   variance: number;
 }
 
-/** So many of the others, the nearest, are paired with a component. */
-const NEAR = 8;
 /** Bins of the histogram between two means. */
 export const BINS_BETWEEN = 200;
-
-/** The pairs of components of which one is among the nearest of the other, by their discriminant. O(K²D³). */
-export function neighbourPairs(mixture: Mixture): ComponentPair[] {
-  const { k, weights, means, covariances } = mixture;
-  const distances = Array.from({ length: k }, () => new Float64Array(k));
-  for (let a = 0; a < k; a++)
-    for (let b = a + 1; b < k; b++) distances[a][b] = distances[b][a] = discriminant(mixture, a, b).distance;
-  const near = distances.map((own) => {
-    const others = [...own.keys()].filter((other) => own[other] > 0);
-    return new Set(others.sort((p, q) => own[p] - own[q]).slice(0, NEAR));
-  });
-  return near.flatMap((own, a) =>
-    [...near.keys()]
-      .filter((b) => b > a && (own.has(b) || near[b].has(a)))
-      .map((b) => {
-        const { axis, distance } = discriminant(mixture, a, b);
-        const sd = [spreadAlong(covariances[a], axis), spreadAlong(covariances[b], axis)] as const;
-        const weight = [weights[a], weights[b]] as const;
-        return { a, b, axis, from: dot(axis, means[a]), length: distance, sd, weight };
-      }),
-  );
-}
-
-/** The axis Σ⁻¹(μ_b − μ_a) of two components, Σ their mean covariance, and the squared distance of their means by Σ. */
-function discriminant({ d, weights, means, covariances, covariance }: Mixture, a: number, b: number) {
-  const both = weights[a] + weights[b];
-  const within = covariances[a].map(
-    (value, p) => (weights[a] * value + weights[b] * covariances[b][p]) / both,
-  );
-  const inverse = whitener(within, d, covariance);
-  const apart = minus(means[b], means[a]);
-  const axis = unwhitened(inverse, whitened(inverse, apart));
-  return { axis, distance: dot(axis, apart) };
-}
-
-function spreadAlong(covariance: Float64Array, axis: Float64Array): number {
-  const d = axis.length;
-  let sum = 0;
-  for (let i = 0; i < d; i++)
-    if (covariance.length === d) sum += axis[i] * axis[i] * covariance[i];
-    else for (let j = 0; j < d; j++) sum += axis[i] * axis[j] * covariance[i * d + j];
-  return Math.sqrt(sum);
-}
 
 /** Evidence of a pair, from the histogram [BINS_BETWEEN] of its rows between the two means along its axis. */
 export function pairEvidence(

@@ -1,15 +1,14 @@
 import { fromRaw, type Transform } from '../../../data/transform.ts';
 import {
   BINS_BETWEEN,
-  type ComponentPair,
   combinedComponents,
-  neighbourPairs,
   pairEvidence,
   unconfirmedPairs,
 } from '../../../model/gaussian/combining.ts';
 import { groupsFrom } from '../../../model/gaussian/components.ts';
 import { eStepOf, mostLikely } from '../../../model/gaussian/estep.ts';
 import { lightness, predictedFourthMoments } from '../../../model/gaussian/kurtosis.ts';
+import { type ComponentPair, neighbourPairs } from '../../../model/gaussian/neighbour-pairs.ts';
 import { HALF_RANGE } from '../../../model/gaussian/splits.ts';
 import { diagonalOf, matrixOfDiagonal, whitener } from '../../../model/linalg.ts';
 import { generator } from '../../../model/random.ts';

@@ -3,10 +3,10 @@ import { describe, test } from 'node:test';
 import {
   BINS_BETWEEN,
   combinedComponents,
-  neighbourPairs,
   type PairEvidence,
   pairEvidence,
 } from '../../../model/gaussian/combining.ts';
+import { neighbourPairs } from '../../../model/gaussian/neighbour-pairs.ts';
 import type { Mixture } from '../../../model/mixture.ts';
 import { randomNumbers } from '../../coordinator/fit/support.ts';
 import { close, fullCovariance } from '../support.ts';

@@ -1,12 +1,7 @@
 // Groups of components, from rows and the component that each begins with: EM, the evidence of pairs, and the rule that is tested.
-import {
-  BINS_BETWEEN,
-  type ComponentPair,
-  combinedComponents,
-  neighbourPairs,
-  pairEvidence,
-} from '../../../model/gaussian/combining.ts';
+import { BINS_BETWEEN, combinedComponents, pairEvidence } from '../../../model/gaussian/combining.ts';
 import { lightness, predictedFourthMoments } from '../../../model/gaussian/kurtosis.ts';
+import { type ComponentPair, neighbourPairs } from '../../../model/gaussian/neighbour-pairs.ts';
 import { niwPrior } from '../../../model/gaussian/niw.ts';
 import { responsibilities, softStatistics } from '../../../model/gaussian/soft-split.ts';
 import { minus, squaredNorm, whitener } from '../../../model/linalg.ts';
