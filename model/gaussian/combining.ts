@@ -10,6 +10,8 @@ import type { ComponentPair } from './neighbour-pairs.ts';
 export interface PairEvidence {
   a: number;
   b: number;
+  /** Squared distance of the means, by the mean covariance of the two. */
+  length: number;
   /** The deepest drop of the two components' density below the line between its values at the means, in nats. */
   valley: number;
   /** Rows between the means. */
@@ -47,7 +49,7 @@ export function pairEvidence(
     mean += p * gain;
     square += p * gain * gain;
   }
-  return { a, b, valley, rows, nats, mean: rows * mean, variance: rows * (square - mean * mean) };
+  return { a, b, length, valley, rows, nats, mean: rows * mean, variance: rows * (square - mean * mean) };
 }
 
 const logSum = (x: number, y: number) => Math.max(x, y) + Math.log1p(Math.exp(-Math.abs(x - y)));
@@ -71,6 +73,8 @@ const FITTED = 2;
 const SURE = 2.33;
 /** The same for a group of pairs: 1 %, as under a mixture fitted to these rows z has a standard deviation of .6 to .85. */
 const SURE_TOGETHER = 1.9;
+/** Squared distance from which two components may be pieces side by side. Between means that nearly coincide, as those of a narrow cluster in a wide one, there is nothing. */
+const LEAST_LENGTH = 2;
 /** Odds of 20 to 1, in nats: by so much the rows confirm a valley, and by so much an earlier decision stands, lest clusters flip between joined and apart as rows come. */
 const CONFIRMED = Math.log(20);
 /** For groups of so many components valleys and tails are one test: these nats, at 5 %. So many neighbours in a row are more often a curve than by chance. */
@@ -117,6 +121,7 @@ export const unconfirmedPairs = (pairs: readonly PairEvidence[], before?: ArrayL
   pairs.filter(
     (pair) =>
       pair.rows >= LEAST_ROWS &&
+      pair.length >= LEAST_LENGTH &&
       pair.nats + CONFIRMED + Math.max(0, before ? earlierNats([pair], before) : 0) > 0,
   );
 

@@ -69,10 +69,14 @@ export function predictedFourthMoments(mixture: Mixture, rng: Rng, background?: 
   }));
 }
 
-/** Standard errors by which the tails of n rows with this sum of min(‖u‖², 4D)² are lighter than predicted; 0 where there are few. */
+/**
+ * Standard errors by which the tails of n rows with this sum of min(‖u‖², 4D)² are lighter than predicted; 0 where there are few. By a covariance that
+ * was fitted to the same rows, the moment of Gaussians is (n − 1)/(n + 1) of what it is by the true one (Mardia 1974).
+ */
 export function lightness(n: number, sum: number, { mean, variance, rows }: FourthMoment): number {
   if (n < LEAST_ROWS || rows < LEAST_DRAWS || !(variance > 0)) return 0;
-  return (mean - sum / n) / Math.sqrt(variance * (1 / n + 1 / rows));
+  const fitted = (n - 1) / (n + 1);
+  return (fitted * mean - sum / n) / Math.sqrt(variance * (1 / n + 1 / rows));
 }
 
 /** Lower triangular, with factor·factorᵀ = covariance, also of a diagonal. */

@@ -194,7 +194,7 @@ describe('components are combined', () => {
 describe('what was decided before', () => {
   /** Two components of which the rows say so much for joining them, where chance may be off by `sd`. */
   const pair = (nats: number, sd = 1): PairEvidence[] => [
-    { a: 0, b: 1, valley: 0.8, rows: 200, nats, mean: -3, variance: sd * sd },
+    { a: 0, b: 1, length: 9, valley: 0.8, rows: 200, nats, mean: -3, variance: sd * sd },
   ];
   const isOne = (nats: number, before?: number[]) => {
     const [a, b] = combinedComponents(2, pair(nats), { before: before && Int32Array.from(before) });

@@ -44,7 +44,7 @@ describe('lightness of tails', () => {
   const predicted = { mean: 8, variance: 100, rows: 10_000 };
 
   test('is in standard errors of both means', () => {
-    assert.ok(Math.abs(lightness(100, 600, predicted) - 2 / Math.sqrt(1.01)) < 1e-9);
+    assert.ok(Math.abs(lightness(100, 600, predicted) - (8 * (99 / 101) - 6) / Math.sqrt(1.01)) < 1e-9);
     assert.ok(lightness(100, 1000, predicted) < 0);
   });
 
@@ -57,5 +57,20 @@ describe('lightness of tails', () => {
     const row = labels.flatMap((label) => [3.2 * label + normal(), normal()]);
     assert.deepEqual(groupsOf({ d: 2, rows: Float64Array.from(strip), labels }), [0, 0, 0, 0, 0]);
     assert.deepEqual(groupsOf({ d: 2, rows: Float64Array.from(row), labels }), [0, 1, 2, 3, 4]);
+  });
+
+  test('joins no two Gaussians with one centre, also of few rows in many columns', () => {
+    for (const [d, n] of [
+      [2, 1000],
+      [20, 160],
+    ]) {
+      const { normal } = randomNumbers(d);
+      const labels = Array.from({ length: n }, (_, i) => i % 2);
+      const rows = Float64Array.from(
+        { length: n * d },
+        (_, p) => normal() * (labels[Math.floor(p / d)] ? 4 : 1),
+      );
+      assert.deepEqual(groupsOf({ d, rows, labels }), [0, 1]);
+    }
   });
 });
