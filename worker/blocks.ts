@@ -96,14 +96,14 @@ const rowsIn = (blocks: number[], layout: Layout) =>
 
 const isRows = (rows: Nd | undefined): rows is Nd<Float32Array> => rows?.data instanceof Float32Array;
 
-/** Are these texts of so many rows, one after the other in UTF-8, with the length of each in bytes, and labels below `k`? */
+/** Are these texts of so many rows, one after the other in UTF-8, with the length of each in bytes, and labels below `k`, −1 of noise? */
 function areTexts({ texts, lengths, labels }: Tensors, rows: number, k: number): boolean {
   const isInt32 = (tensor: Nd | undefined) =>
     tensor?.data instanceof Int32Array && tensor.data.length === rows;
   if (!(texts?.data instanceof Uint8Array) || !isInt32(lengths) || !isInt32(labels)) return false;
   let bytes = 0;
   for (const length of lengths.data) bytes += length < 0 ? Number.NaN : length;
-  return bytes === texts.data.length && labels.data.every((label) => label >= 0 && label < k);
+  return bytes === texts.data.length && labels.data.every((label) => label >= -1 && label < k);
 }
 
 /** The pending requests for rows over the wire. */

@@ -1,6 +1,6 @@
 // Rows in no cluster: what a run with --noise writes, prints and draws, what goes on from it, and what is refused.
 import assert from 'node:assert/strict';
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { before, describe, test } from 'node:test';
 import { readNpy } from '../../data/npy.ts';
@@ -119,6 +119,24 @@ describe('a run with noise', () => {
     // However far: noise. Nearly at a centre: not.
     const far = await predict({ run, data: { values: Float32Array.of(1e6, -1e6, 0, 0), columns: 2 } });
     assert.deepEqual([...far.labels], [-1, labelsOf(run)[0]]);
+  });
+
+  test('keywords are of the rows in clusters', async () => {
+    const { data } = readNpy(first.data);
+    const said = ['apple pie', 'river boat', 'moon rocket'];
+    const lines = first.classes.map((own, row) =>
+      [data[2 * row], data[2 * row + 1], said[own] ?? 'spam'].join(),
+    );
+    const table = path('texts.csv');
+    writeFileSync(table, ['a,b,t', ...lines, ''].join('\n'));
+    const out = path('texts');
+    const { code, stderr } = await dpmesh([
+      ...['train', table, '--text', 't', '--noise', '--no-report', '--out', out],
+    ]);
+    assert.equal(code, 0, stderr);
+    const { clusters } = JSON.parse(readFileSync(join(out, 'clusters.json'), 'utf8'));
+    const names = clusters.map(({ name }: { name: string }) => name.split(', ').sort().join(' '));
+    assert.deepEqual(names.sort(), ['apple pie', 'boat river', 'moon rocket']);
   });
 
   test('--clusters joins clusters, not noise', async () => {
