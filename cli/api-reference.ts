@@ -88,24 +88,26 @@ const ELSEWHERE: Record<string, string> = {
   'run-directory.md#eventsjsonl': 'TimedEvent RunEvent Departure Likelihood Change EndReason',
 };
 
-/** Members that many types of a section have, described once, at its head. */
+/** Members that many types of a section have, described once, at its head; the types have their names alone. */
 const COMMON: Record<string, Record<string, string>> = {
   Results: {
-    rows: 'their number N',
-    columns: 'their number D',
-    labels: 'the cluster of each row, N',
-    notes: 'what was seen, left out or left as it was, and why, a sentence each',
+    'rows: number': 'their number N',
+    'columns: number': 'their number D',
+    'labels: Int32Array': 'the cluster of each row, N',
+    'notes: string[]': 'what was seen, left out or left as it was, and why, a sentence each',
   },
   Options: {
-    run: 'the directory of a finished run',
-    force: 'overwrite existing files',
-    signal: 'cancels the call: no files are written, and the promise rejects with an `AbortError`',
-    log: 'called with messages for people',
-    status: 'called with how far it is, many times a second: a text that the next one replaces',
+    'run: string': 'the directory of a finished run',
+    'force: boolean': 'overwrite existing files',
+    'signal: AbortSignal':
+      'cancels the call: no files are written, and the promise rejects with an `AbortError`',
+    'log(line: string) => void': 'called with messages for people',
+    'status(text: string) => void':
+      'called with how far it is, many times a second: a text that the next one replaces',
   },
 };
 /** Types in which these mean something else. */
-const UNCOMMON = ['RunOptions', 'ResumeOptions', 'FollowedBatch', 'ExportedModel'];
+const UNCOMMON = ['RunOptions', 'ResumeOptions', 'FollowedBatch', 'ExportedModel', 'DrawOptions'];
 const common = (members: Record<string, string>) =>
   `Common to many: ${Object.entries(members)
     .map(([name, what]) => `\`${name}\`, ${what}`)
@@ -201,11 +203,16 @@ function section(title: string, { name, kind, comment, code }: ReturnType<typeof
   if (kind === 'type')
     return [...parts, `\`\`\`ts\n${withoutComments(code).replace(/^export /, '')}\n\`\`\``].join('\n\n');
   const members = membersOf(code).filter(({ name }) => name !== 'name');
-  const rows = members.map(({ name: member, type, comment }) => {
-    const isCommon = member in (COMMON[title] ?? {}) && !UNCOMMON.includes(name);
-    const text = isCommon ? '' : firstSentence(comment);
-    return `- \`${member}${type.startsWith('(') ? '' : ': '}${type}\`${text && `: ${text}`}`;
-  });
+  const shared = UNCOMMON.includes(name) ? [] : Object.keys(COMMON[title] ?? {});
+  const sharedNames: string[] = [];
+  const rows: string[] = [];
+  for (const { name: member, type, comment } of members) {
+    const shown = `${member}${type.startsWith('(') ? '' : ': '}${type.replace(/\breadonly /g, '')}`;
+    const text = firstSentence(comment);
+    if (shared.includes(shown)) sharedNames.push(`\`${member}\``);
+    else rows.push(`- \`${shown}\`${text && `: ${text}`}`);
+  }
+  if (sharedNames.length) rows.unshift(`- ${sharedNames.join(', ')}`);
   return [...parts, rows.join('\n')].filter(Boolean).join('\n\n');
 }
 

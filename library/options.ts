@@ -9,7 +9,7 @@ export interface RunOptions extends ProgramOptions {
   signal?: AbortSignal;
   /** Called with messages for people, such as the address of the page. Warnings are events. */
   log?: (line: string) => void;
-  /** Called with how far the reading of a table or of images is, many times a second: a text that the next one replaces. */
+  /** Called with how far the reading of a table or of images is. The next text, many times a second, replaces this one. */
   status?: (text: string) => void;
 }
 

@@ -63,7 +63,7 @@ export interface RunResult {
   /** Number N of rows of the data. */
   readonly rows: number;
   /**
-   * Number of rows that were set apart before training, as they lie so far from all others that they would have hidden the
+   * Number of rows that were set apart before training. They lie so far from all others that they would have hidden the
    * clusters. They get labels too, mostly that of the nearest cluster; `outliers.npy` in the run directory says which they are.
    */
   readonly outliers: number;
