@@ -69,8 +69,10 @@ const [SHALLOW, DEEP] = [0.3, 2];
  * Gaussians, the mean of nats is .5 to 3 lower than for other rows of the same.
  */
 const FITTED = 2;
-/** Standard deviations beyond which a pair's valley is refuted by itself, and beyond which tails are light; more than for groups, as there are many pairs. */
+/** Standard deviations beyond which a pair's valley is refuted by itself; more than for groups, as there are many pairs. */
 const SURE = 2.33;
+/** The same for the tails of a group: ½ %, as they are one test more. */
+const SURE_OF_TAILS = 2.58;
 /** The same for a group of pairs: 1 %, as under a mixture fitted to these rows z has a standard deviation of .6 to .85. */
 const SURE_TOGETHER = 1.9;
 /** Squared distance from which two components may be pieces side by side. Between means that nearly coincide, as those of a narrow cluster in a wide one, there is nothing. */
@@ -167,7 +169,7 @@ function together(pairs: readonly PairEvidence[], earlier: number): { nats: numb
 function isOneShape(pairs: readonly PairEvidence[], lightness: ArrayLike<number>, earlier: number): boolean {
   const own = [...new Set(pairs.flatMap(({ a, b }) => [a, b]))];
   const light = own.reduce((sum, component) => sum + lightness[component], 0) / Math.sqrt(own.length);
-  if (light > Math.sqrt(Math.max(0, SURE ** 2 - 2 * earlier))) return true;
+  if (light > Math.sqrt(Math.max(0, SURE_OF_TAILS ** 2 - 2 * earlier))) return true;
   const { nats, z } = together(pairs, earlier);
   return own.length >= MANY && nats > MANY_NATS && (z + light) / Math.SQRT2 > MANY_SURE;
 }

@@ -1,13 +1,17 @@
 import {
   cholesky,
+  congruent,
+  diagonalOf,
   isDiagonal,
   matrixOfDiagonal,
+  minus,
   NotPositiveDefiniteError,
   squaredNorm,
   whitener,
 } from '../linalg.ts';
 import type { Mixture } from '../mixture.ts';
 import type { Rng } from '../random.ts';
+import { mean, scatter, statisticsLength } from '../statistics.ts';
 import { backgroundOutput } from './densities.ts';
 import { eStepOf, mostLikely, withConstant } from './estep.ts';
 import type { Background } from './noise.ts';
@@ -17,11 +21,16 @@ import type { Background } from './noise.ts';
  * where their shape ends or where the next piece begins, so that their tails are lighter than those of Gaussians.
  */
 
-/** Mean and variance of min(‖u‖², 4D)², u the whitened rows of one component, and how many rows these were estimated from. */
-export interface FourthMoment {
-  mean: number;
-  variance: number;
+/** Of the whitened rows u of a component: how many, the means of ‖u‖² and of min(‖u‖², 4D)². */
+export interface WhitenedMoments {
   rows: number;
+  second: number;
+  fourth: number;
+}
+
+/** The same that a mixture predicts, and the variance of what a row adds to the kurtosis. */
+export interface PredictedMoments extends WhitenedMoments {
+  variance: number;
 }
 
 /** Rows that are drawn. */
@@ -30,10 +39,10 @@ const DRAWS = 60_000;
 const [LEAST_ROWS, LEAST_DRAWS] = [16, 50];
 
 /**
- * The moments that the mixture predicts for the rows that are likeliest in each component: by simulation, as neighbours, and
+ * What the mixture predicts for the rows that are likeliest in each component: by simulation, as neighbours, and
  * a background, cut off some of its tails.
  */
-export function predictedFourthMoments(mixture: Mixture, rng: Rng, background?: Background): FourthMoment[] {
+export function predictedMoments(mixture: Mixture, rng: Rng, background?: Background): PredictedMoments[] {
   const { k, d, weights, means, covariances, covariance } = mixture;
   const factors = covariances.map((own) => factorOf(own, d));
   const inverses = covariances.map((own) => whitener(own, d, covariance));
@@ -50,33 +59,52 @@ export function predictedFourthMoments(mixture: Mixture, rng: Rng, background?: 
         rows[at + i] = x;
       }
     }
-  const moments = Array.from({ length: k }, () => ({ sum: 0, squares: 0, rows: 0 }));
+  const squares = Array.from({ length: k }, (): number[] => []);
   const unit = new Float64Array(d).fill(1);
   const densities = eStepOf(mixture, unit, 'cholesky');
   const all = background ? withConstant(densities, backgroundOutput(background, unit)) : densities;
   for (const [row, label] of mostLikely(all, rows).entries()) {
     if (label === k) continue;
     const apart = means[label].map((mean, i) => rows[row * d + i] - mean);
-    const fourth = Math.min(squaredNorm(inverses[label], apart), 4 * d) ** 2;
-    moments[label].sum += fourth;
-    moments[label].squares += fourth * fourth;
-    moments[label].rows++;
+    squares[label].push(squaredNorm(inverses[label], apart));
   }
-  return moments.map(({ sum, squares, rows }) => ({
-    mean: sum / rows,
-    variance: Math.max(0, squares / rows - (sum / rows) ** 2),
-    rows,
-  }));
+  return squares.map((own) => momentsOf(own, d));
+}
+
+function momentsOf(squares: readonly number[], d: number): PredictedMoments {
+  const rows = squares.length;
+  const average = (of: (square: number) => number) =>
+    squares.reduce((sum, square) => sum + of(square), 0) / rows;
+  const fourthOf = (square: number) => Math.min(square, 4 * d) ** 2;
+  const second = average((square) => square);
+  const fourth = average(fourthOf);
+  // fourth/second², linear in what a row adds.
+  const added = (square: number) => (fourthOf(square) - (2 * fourth * square) / second) / second ** 2;
+  const centre = average(added);
+  return { rows, second, fourth, variance: average((square) => (added(square) - centre) ** 2) };
 }
 
 /**
- * Standard errors by which the tails of n rows with this sum of min(‖u‖², 4D)² are lighter than predicted; 0 where there are few. By a covariance that
- * was fitted to the same rows, the moment of Gaussians is (n − 1)/(n + 1) of what it is by the true one (Mardia 1974).
+ * Standard errors by which the kurtosis fourth/second² of a component's rows is less than predicted; 0 where there are few. As a ratio it is the same under a
+ * covariance that a prior has widened; that was fitted to the same rows takes (n − 1)/(n + 1) of it (Mardia 1974).
  */
-export function lightness(n: number, sum: number, { mean, variance, rows }: FourthMoment): number {
-  if (n < LEAST_ROWS || rows < LEAST_DRAWS || !(variance > 0)) return 0;
-  const fitted = (n - 1) / (n + 1);
-  return (fitted * mean - sum / n) / Math.sqrt(variance * (1 / n + 1 / rows));
+export function lightness(own: WhitenedMoments, predicted: PredictedMoments): number {
+  if (own.rows < LEAST_ROWS || predicted.rows < LEAST_DRAWS || !(predicted.variance > 0)) return 0;
+  const expected = (kurtosis(predicted) * (own.rows - 1)) / (own.rows + 1);
+  return (expected - kurtosis(own)) / Math.sqrt(predicted.variance * (1 / own.rows + 1 / predicted.rows));
+}
+const kurtosis = ({ second, fourth }: WhitenedMoments) => fourth / second ** 2;
+
+/** Σ‖inverse·(x − centre)‖² of the rows with these statistics; `inverse` is lower triangular, or a diagonal where only that of the scatter is known. */
+export function sumOfSquares(T: Float64Array, centre: Float64Array, inverse: Float64Array): number {
+  const d = centre.length;
+  const covariance = isDiagonal(inverse, d) && T.length === statisticsLength(d, 'diag') ? 'diag' : 'full';
+  const spread = scatter(T, d, covariance);
+  const variances =
+    covariance === 'diag'
+      ? spread.map((value, i) => value * inverse[i] ** 2)
+      : diagonalOf(congruent(inverse, spread, d), d);
+  return variances.reduce((a, b) => a + b, 0) + T[0] * squaredNorm(inverse, minus(mean(T, d), centre));
 }
 
 /** Lower triangular, with factor·factorᵀ = covariance, also of a diagonal. */

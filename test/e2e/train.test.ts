@@ -29,7 +29,7 @@ import {
 
 const KEYS = [
   ...['k', 'nmi', 'ari', 'acc', 'silhouette', 'loss', 'epochs', 'rounds', 'workers', 'rows', 'outliers'],
-  ...['dim', 'seconds', 'out', 'notes', 'replicates', 'stability', 'evidence'],
+  ...['dim', 'seconds', 'out', 'noise', 'notes', 'replicates', 'stability', 'evidence'],
 ].sort();
 const N = 3000;
 const folder = scratch();

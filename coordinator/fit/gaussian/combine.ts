@@ -7,7 +7,7 @@ import {
 } from '../../../model/gaussian/combining.ts';
 import { groupsFrom } from '../../../model/gaussian/components.ts';
 import { eStepOf, mostLikely } from '../../../model/gaussian/estep.ts';
-import { lightness, predictedFourthMoments } from '../../../model/gaussian/kurtosis.ts';
+import { lightness, predictedMoments, sumOfSquares } from '../../../model/gaussian/kurtosis.ts';
 import { type ComponentPair, neighbourPairs } from '../../../model/gaussian/neighbour-pairs.ts';
 import { HALF_RANGE } from '../../../model/gaussian/splits.ts';
 import { diagonalOf, matrixOfDiagonal, whitener } from '../../../model/linalg.ts';
@@ -102,17 +102,23 @@ async function lightnessOf(
   const cells = new Array<number>(mixture.k + (background ? 1 : 0)).fill(-1);
   for (const [leaf, component] of components.entries()) cells[component] = leaf;
   const partition = { groups: 'net' as const, cells, leaves: components.length };
-  const whitening = components.map((component) => {
-    const inverse = whitener(covariances[component], d, covariance);
-    const entire = covariance === 'diag' ? matrixOfDiagonal(inverse) : inverse;
-    return { centre: means[component], inverse: entire };
+  const inverses = components.map((component) => whitener(covariances[component], d, covariance));
+  const centres = components.map((component) => means[component]);
+  const [statistics] = await rounds.cellStatistics([partition], [], [centres]);
+  const whitening = centres.map((centre, leaf) => {
+    const inverse = inverses[leaf];
+    return { centre, inverse: covariance === 'diag' ? matrixOfDiagonal(inverse) : inverse };
   });
-  const [counts] = await rounds.cellSums([partition], []);
   const fourth = await rounds.cellFourthMoments(partition, [], whitening);
-  const predicted = predictedFourthMoments(mixture, generator(config.seed, 'kurtosis'), background);
+  const predicted = predictedMoments(mixture, generator(config.seed, 'kurtosis'), background);
   for (const [leaf, component] of components.entries()) {
-    const sum = diagonalOf(fourth[leaf], d).reduce((a, b) => a + b, 0);
-    out[component] = lightness(counts[leaf].n, sum, predicted[component]);
+    const rows = statistics[leaf][0];
+    const own = {
+      rows,
+      second: sumOfSquares(statistics[leaf], centres[leaf], inverses[leaf]) / rows,
+      fourth: diagonalOf(fourth[leaf], d).reduce((a, b) => a + b, 0) / rows,
+    };
+    out[component] = lightness(own, predicted[component]);
   }
   return out;
 }

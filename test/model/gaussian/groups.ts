@@ -1,6 +1,6 @@
 // Groups of components, from rows and the component that each begins with: EM, the evidence of pairs, and the rule that is tested.
 import { BINS_BETWEEN, combinedComponents, pairEvidence } from '../../../model/gaussian/combining.ts';
-import { lightness, predictedFourthMoments } from '../../../model/gaussian/kurtosis.ts';
+import { lightness, predictedMoments } from '../../../model/gaussian/kurtosis.ts';
 import { type ComponentPair, neighbourPairs } from '../../../model/gaussian/neighbour-pairs.ts';
 import { niwPrior } from '../../../model/gaussian/niw.ts';
 import { responsibilities, softStatistics } from '../../../model/gaussian/soft-split.ts';
@@ -69,13 +69,15 @@ export function groupsOf(data: Labelled, before?: number[]): number[] {
 function lightnessOf(mixture: Mixture, rows: Float64Array, labels: number[]): number[] {
   const { k, d, means, covariance, covariances } = mixture;
   const inverses = covariances.map((own) => whitener(own, d, covariance));
-  const [counts, sums] = [new Float64Array(k), new Float64Array(k)];
+  const moments = Array.from({ length: k }, () => ({ rows: 0, second: 0, fourth: 0 }));
   for (const [i, label] of labels.entries()) {
     const square = squaredNorm(inverses[label], minus(rows.subarray(i * d, (i + 1) * d), means[label]));
-    counts[label]++;
-    sums[label] += Math.min(square, 4 * d) ** 2;
+    moments[label].rows++;
+    moments[label].second += square;
+    moments[label].fourth += Math.min(square, 4 * d) ** 2;
   }
-  return predictedFourthMoments(mixture, generator('0', 'kurtosis')).map((predicted, c) =>
-    lightness(counts[c], sums[c], predicted),
-  );
+  return predictedMoments(mixture, generator('0', 'kurtosis')).map((predicted, c) => {
+    const { rows, second, fourth } = moments[c];
+    return lightness({ rows, second: second / rows, fourth: fourth / rows }, predicted);
+  });
 }

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { lightness, predictedFourthMoments } from '../../../model/gaussian/kurtosis.ts';
+import { lightness, predictedMoments, sumOfSquares } from '../../../model/gaussian/kurtosis.ts';
+import { minus, squaredNorm } from '../../../model/linalg.ts';
 import type { Mixture } from '../../../model/mixture.ts';
 import { generator } from '../../../model/random.ts';
 import { randomNumbers } from '../../coordinator/fit/support.ts';
@@ -19,14 +20,15 @@ const drawn = () => generator('1', 'kurtosis');
 describe('the fourth moments that a mixture predicts', () => {
   test('are those of a Gaussian, with norms up to 2√D, where there is one component', () => {
     // ‖u‖² of two columns is exponential with mean 2: E min(s, 8)² = ∫₀⁸ s e^(−s/2) ds = 4(1 − 5e⁻⁴)·2.
-    const [{ mean }] = predictedFourthMoments(standard(1, 0), drawn());
-    assert.ok(Math.abs(mean - 8 * (1 - 5 * Math.exp(-4))) < 0.1, String(mean));
+    const [{ second, fourth }] = predictedMoments(standard(1, 0), drawn());
+    assert.ok(Math.abs(second - 2) < 0.02, String(second));
+    assert.ok(Math.abs(fourth - 8 * (1 - 5 * Math.exp(-4))) < 0.1, String(fourth));
   });
 
   test('are smaller where neighbours have taken the rows between', () => {
-    const [alone] = predictedFourthMoments(standard(1, 0), drawn());
-    const [beside] = predictedFourthMoments(standard(2, 2.2), drawn());
-    assert.ok(beside.mean < 0.8 * alone.mean);
+    const [alone] = predictedMoments(standard(1, 0), drawn());
+    const [beside] = predictedMoments(standard(2, 2.2), drawn());
+    assert.ok(beside.fourth < 0.8 * alone.fourth);
   });
 
   test('are the same for a diagonal as for its matrix', () => {
@@ -36,19 +38,33 @@ describe('the fourth moments that a mixture predicts', () => {
       covariance: 'diag',
       covariances: [Float64Array.of(1, 1), Float64Array.of(1, 1)],
     };
-    assert.deepEqual(predictedFourthMoments(diag, drawn()), predictedFourthMoments(full, drawn()));
+    assert.deepEqual(predictedMoments(diag, drawn()), predictedMoments(full, drawn()));
   });
 });
 
 describe('lightness of tails', () => {
-  const predicted = { mean: 8, variance: 100, rows: 10_000 };
+  const predicted = { rows: 10_000, second: 2, fourth: 8, variance: 25 };
 
-  test('is in standard errors of both means', () => {
-    assert.ok(Math.abs(lightness(100, 600, predicted) - (8 * (99 / 101) - 6) / Math.sqrt(1.01)) < 1e-9);
-    assert.ok(lightness(100, 1000, predicted) < 0);
+  test('is in standard errors of both, and not of scale', () => {
+    const z = (2 * (99 / 101) - 1.5) / (5 * Math.sqrt(1 / 100 + 1 / 10_000));
+    assert.ok(Math.abs(lightness({ rows: 100, second: 2, fourth: 6 }, predicted) - z) < 1e-9);
+    assert.ok(Math.abs(lightness({ rows: 100, second: 4, fourth: 24 }, predicted) - z) < 1e-9);
+    assert.ok(lightness({ rows: 100, second: 2, fourth: 10 }, predicted) < 0);
   });
 
-  test('is not known of few rows', () => assert.equal(lightness(15, 0, predicted), 0));
+  test('is not known of few rows', () =>
+    assert.equal(lightness({ rows: 15, second: 2, fourth: 1 }, predicted), 0));
+
+  test('has squares from statistics, of matrices and of diagonals', () => {
+    const rows = [Float64Array.of(1, 2), Float64Array.of(-1, 4), Float64Array.of(3, 3)];
+    const centre = Float64Array.of(0.5, 1);
+    const [full, diag] = [Float64Array.of(2, 0, 1, 3), Float64Array.of(2, 3)];
+    const sum = (inverse: Float64Array) =>
+      rows.reduce((total, row) => total + squaredNorm(inverse, minus(row, centre)), 0);
+    const T = Float64Array.of(3, 3, 9, 11, 7, 29);
+    assert.ok(Math.abs(sumOfSquares(T, centre, full) - sum(full)) < 1e-9);
+    assert.ok(Math.abs(sumOfSquares(Float64Array.of(3, 3, 9, 11, 29), centre, diag) - sum(diag)) < 1e-9);
+  });
 
   test('makes one cluster of an even strip, and leaves a row of Gaussians', () => {
     const { normal, uniform } = randomNumbers(3);
