@@ -362,6 +362,7 @@ class Loaded(unittest.TestCase):
         }
         of_array = {"likelihood": "graph", "clusters": 3, "keep_copies": True, "replicates": 2, "max_epochs": 2}
         fits = [(of_table, self.table()), (of_images, self.images()), ({**of_array, "texts": self.texts()}, X[:120])]
+        fits += [({"noise": True, "max_epochs": 2}, X[:120])]
         self.assertEqual({*RESULT_OPTIONS} - {"labels"}, {name for given, _ in fits for name in given})
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
