@@ -19,7 +19,9 @@ test('log-normal rows: a note, and one cluster by logarithms', async () => {
     path('tails.npy'),
     Array.from({ length: 1000 }, () => [tail(), tail(), tail()]),
   );
-  const plain = jsonOf(await dpmesh(['train', 'tails.npy', ...flags, '--shapes', 'off', '--out', 'plain'], { cwd }));
+  const plain = jsonOf(
+    await dpmesh(['train', 'tails.npy', ...flags, '--shapes', 'off', '--out', 'plain'], { cwd }),
+  );
   assert.ok(plain.k > 2, String(plain.k));
   const note = /^columns 0, 1, 2 .* are skewed .*; try --log 1,2,3 \(counted from 1\)$/;
   assert.ok(
