@@ -145,7 +145,7 @@ describe('the metrics', () => {
   test('match docs/monitoring.md in name, type and labels', async () => {
     const docs = readFileSync(new URL('../../../docs/monitoring.md', import.meta.url), 'utf8');
     const documented = new Map(
-      [...docs.matchAll(/^- `(dpmesh_(?!follow_)\w+)(?:\{(.*?)\})?` (\w+)(?::|$)/gm)].map(
+      [...docs.matchAll(/^- `(dpmesh_(?!follow_)\w+)(?:\{(.*?)\})?` (\w+):/gm)].map(
         ([, name, labels, type]) => [name, `${type} ${labels ?? ''}`],
       ),
     );
