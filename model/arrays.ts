@@ -28,6 +28,10 @@ export function splitEvenly(flat: Float64Array, count: number): Float64Array[] {
   return Array.from({ length: count }, (_, i) => flat.slice(i * size, (i + 1) * size));
 }
 
+/** The first `kept` of each row's `width` numbers. */
+export const firstColumns = (rows: Float32Array, width: number, kept: number): Float32Array =>
+  rows.filter((_, p) => p % width < kept);
+
 /** Are all values finite? */
 export function areFinite(values: ArrayLike<number>): boolean {
   for (let i = 0; i < values.length; i++) if (!Number.isFinite(values[i])) return false;

@@ -101,10 +101,17 @@ function factorFourRows(a: Float64Array, l: Float64Array, i: number, d: number):
   }
 }
 
+/** `root` with root·rootᵀ = a, lower triangular; of a diagonal matrix, given as its diagonal, the diagonal. Throws a NotPositiveDefiniteError. */
+export function rootOf(a: Float64Array, d: number, cov: Covariance): Float64Array {
+  if (cov === 'diag') return a.map(Math.sqrt);
+  const root = cholesky(a, d);
+  if (!root) throw new NotPositiveDefiniteError(`a ${d}×${d} matrix is not positive definite`);
+  return root;
+}
+
 /** log|A| of a symmetric positive definite matrix. Throws a NotPositiveDefiniteError for another one. */
 export function logDet(a: Float64Array, d: number): number {
-  const l = cholesky(a, d);
-  if (!l) throw new NotPositiveDefiniteError(`a ${d}×${d} matrix is not positive definite`);
+  const l = rootOf(a, d, 'full');
   let sum = 0;
   for (let i = 0; i < d; i++) sum += Math.log(l[i * d + i]);
   return 2 * sum;
@@ -141,9 +148,7 @@ export function invertLower(l: Float64Array, d: number): Float64Array {
 /** `inverse` with inverse·a·inverseᵀ = I, lower triangular; of a diagonal matrix, given as its diagonal, the diagonal. */
 export function whitener(a: Float64Array, d: number, cov: Covariance): Float64Array {
   if (cov === 'diag') return a.map((value) => 1 / Math.sqrt(value));
-  const factor = cholesky(a, d);
-  if (!factor) throw new NotPositiveDefiniteError(`a ${d}×${d} matrix is not positive definite`);
-  return invertLower(factor, d);
+  return invertLower(rootOf(a, d, cov), d);
 }
 
 /** inverse·x. */

@@ -22,10 +22,10 @@ export function placesOf(order: Order): Int32Array {
   return places;
 }
 
-/** Replaces the old numbers in place; negative ones, which are no clusters, stay. */
 /** The label of rows that are in no cluster. */
 export const NOISE = -1;
 
+/** Replaces the old numbers in place; negative ones, which are no clusters, stay. */
 export function renumberLabels(
   labels: { length: number; [row: number]: number },
   places: ArrayLike<number>,

@@ -4,6 +4,7 @@ import { UserError } from '../base/user-error.ts';
 import { readSpans } from '../data/remote/read-ahead.ts';
 import type { Source } from '../data/source.ts';
 import { diagnoseRow, formatNumber } from '../data/value-range.ts';
+import { firstColumns } from '../model/arrays.ts';
 import { distancesFrom } from '../model/description/distances.ts';
 import { rowClusters } from '../model/gaussian/components.ts';
 import { CLOSED } from '../model/gaussian/estep.ts';
@@ -114,7 +115,7 @@ export async function loadLabeller(
       const inNoise = noise && withNoise(clusters, dense!, noise.logDensity);
       const labels = inNoise ? inNoise.labels.map((label) => (label < k ? label : NOISE)) : clusters.labels;
       const responsibilities = inNoise
-        ? inNoise.responsibilities.filter((_, p) => p % (k + 1) < k)
+        ? firstColumns(inNoise.responsibilities, k + 1, k)
         : clusters.responsibilities;
       const log_density = densities ? (inNoise?.logDensities ?? dense) : null;
       const places = map && placed ? await map.place(scaled) : null;

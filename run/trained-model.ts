@@ -9,7 +9,7 @@ import { boundsFrom } from '../data/outlier-bounds.ts';
 import { categoriesSchema, type DecodeOptions, type TableOptions } from '../data/tables/table-options.ts';
 import type { ColumnMap, Transform } from '../data/transform.ts';
 import { MAX_FLOAT32 } from '../data/value-range.ts';
-import { elementCount, MAX_MAGNITUDE } from '../model/arrays.ts';
+import { elementCount, firstColumns, MAX_MAGNITUDE } from '../model/arrays.ts';
 import { clusterCount, type Groups } from '../model/gaussian/components.ts';
 import { logBackground } from '../model/gaussian/noise.ts';
 import {
@@ -281,7 +281,7 @@ function modelOf(
 function withoutLast(classifier: Part[], d: number): void {
   const [weights, bias, constant] = classifier;
   const width = bias.values.length;
-  const values = weights.values.filter((_, p) => p % width < width - d);
+  const values = firstColumns(weights.values, width, width - d);
   const part = (own: Float32Array, ...shape: number[]) => ({ values: own, shape });
   const k = constant.values.length - 1;
   classifier.splice(

@@ -2,8 +2,8 @@ import { UserError } from '../../base/user-error.ts';
 import { isPca } from '../../data/transform-choice.ts';
 import type { RowDensities } from '../../model/description/densities.ts';
 import type { Centres } from '../../model/description/distances.ts';
-import { backgroundOutput, densitiesOf } from '../../model/gaussian/densities.ts';
-import { type Densities, eStepOf, withConstant } from '../../model/gaussian/estep.ts';
+import { backgroundLast, densitiesOf } from '../../model/gaussian/densities.ts';
+import { type Densities, eStepOf } from '../../model/gaussian/estep.ts';
 import type { Background } from '../../model/gaussian/noise.ts';
 import type { MapNet } from '../../model/graph/map-net.ts';
 import { HASH_BYTES } from '../../model/layout.ts';
@@ -46,8 +46,8 @@ export function publishNet({ dispatcher }: Pick<TrainingRun, 'dispatcher'>, net:
 }
 
 /**
- * Publishes the E-step of a mixture, in Cholesky form if that is asked for, as a background needs, which is one component more; returns what targets of it are. UserError if a cluster is too flat for
- * float32.
+ * Publishes the E-step of a mixture, in Cholesky form if that is asked for; a background, which needs that form, is one component more. Returns what
+ * targets of it are. UserError if a cluster is too flat for float32.
  */
 export function publishEStep(
   { dispatcher, config, transform }: Pick<TrainingRun, 'dispatcher' | 'config' | 'transform'>,
@@ -66,7 +66,7 @@ export function publishEStep(
     'e-step',
     step.form === 'product'
       ? { theta: nd(step.theta, step.theta.length / k, k) }
-      : densityTensors(background ? withConstant(step, backgroundOutput(background, transform.scale)) : step),
+      : densityTensors(backgroundLast(step, background, transform.scale)),
   );
   return { form: step.form };
 }

@@ -4,8 +4,8 @@ import type { Atoms, ColumnMap, Transform } from '../../data/transform.ts';
 import type { RowDensities } from '../../model/description/densities.ts';
 import type { Centres } from '../../model/description/distances.ts';
 import { clusterCount, type Groups, memberships } from '../../model/gaussian/components.ts';
-import { backgroundOutput } from '../../model/gaussian/densities.ts';
-import { type Densities, withConstant } from '../../model/gaussian/estep.ts';
+import { backgroundLast } from '../../model/gaussian/densities.ts';
+import type { Densities } from '../../model/gaussian/estep.ts';
 import type { MapNet } from '../../model/graph/map-net.ts';
 import type { Layout } from '../../model/layout.ts';
 import { diagonalOf } from '../../model/linalg.ts';
@@ -212,7 +212,9 @@ export function layersModel(
     ...(before ? unitLayers(before, transform.input) : []),
     ...(transform.atoms ? atomLayers(transform.atoms, transform.input) : []),
     dense('transform', kernelOf(transform), transform.bias, 'linear'),
-    ...('mixture' in by ? densityLayers(withNoiseLast(by, transform)) : netLayers(by.net)),
+    ...('mixture' in by
+      ? densityLayers(backgroundLast(by.mixture, by.background, transform.scale))
+      : netLayers(by.net)),
     // A separate layer: without a softmax, a Dense layer fuses bias and product, as the workers do.
     { class_name: 'Softmax', config: { name: 'responsibilities', axis: -1 }, weights: [] },
     ...('groups' in by && by.groups ? [groupLayer(by.groups, by.background !== undefined)] : []),
@@ -283,12 +285,6 @@ function densityLayers({ weights, bias, constant }: Densities): SavedLayer[] {
     columnLayer('clusters', { factor: new Float32Array(k).fill(1), shift: constant }),
   ];
 }
-
-/** The background is the last component. */
-const withNoiseLast = (
-  { mixture, background }: Extract<Classifier, { mixture: Densities }>,
-  { scale }: Transform,
-) => (background ? withConstant(mixture, backgroundOutput(background, scale)) : mixture);
 
 /** Sums the responsibilities of the components of each cluster; noise is the last, of the last one. */
 function groupLayer(clusters: Groups, hasNoise: boolean): SavedLayer {

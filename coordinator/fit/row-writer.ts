@@ -1,5 +1,6 @@
 import type { MutableNumbers } from '../../data/npy.ts';
 import { LABELS } from '../../data/row-parts.ts';
+import { firstColumns } from '../../model/arrays.ts';
 import { confidenceOf, reachOf } from '../../model/description/distances.ts';
 import type { Block, Layout } from '../../model/layout.ts';
 import {
@@ -89,8 +90,7 @@ export function rowWriter(
           file.write(values(name, dtype).subarray(at * width, (at + count) * width), start * width);
         if (responsibilities) {
           const all = take(part, 'soft', 'float32').subarray(at * labelled, (at + count) * labelled);
-          const own = labelled > k ? all.filter((_, p) => p % labelled < k) : all;
-          responsibilities.write(own, start * k);
+          responsibilities.write(labelled > k ? firstColumns(all, labelled, k) : all, start * k);
         }
         each(labels.subarray(at, at + count), start);
         at += count;

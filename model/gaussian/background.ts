@@ -1,18 +1,18 @@
 import {
-  cholesky,
-  fourSquaredDistances,
   minus,
   NotPositiveDefiniteError,
   packedLower,
+  rootOf,
   squaredNorm,
   whitened,
   whitener,
 } from '../linalg.ts';
+import { logSum } from '../log-sum.ts';
 import type { Mixture } from '../mixture.ts';
 import type { Rng } from '../random.ts';
 import { type Covariance, covarianceOf, mean, statisticsLength } from '../statistics.ts';
 import type { Background } from './noise.ts';
-import { softStatistics } from './soft-split.ts';
+import { logDensitiesOf, softStatistics } from './soft-split.ts';
 
 /**
  * Noise: rows that are in no cluster (docs/algorithm.md, section 8). A mixture covers them with components where rows are few. Here the least dense
@@ -270,17 +270,14 @@ function nearness(rows: Float64Array, d: number, covariance: Covariance, { kept,
 
 /** Rows of the ellipsoid in which evenly spread ones have this mean and covariance. */
 function evenRows({ mean, covariance }: Component, d: number, form: Covariance, n: number, rng: Rng) {
-  const root = form === 'full' ? cholesky(covariance, d)! : null;
+  const root = rootOf(covariance, d, form);
   const out = new Float64Array(n * d);
   for (let at = 0; at < out.length; at += d) {
     const z = Float64Array.from({ length: d }, () => rng.normal());
     const length = Math.sqrt(z.reduce((sum, value) => sum + value * value, 0));
     const radius = (Math.sqrt(d + 2) * rng.uniform() ** (1 / d)) / length;
-    for (let i = 0; i < d; i++) {
-      let sum = root ? 0 : Math.sqrt(covariance[i]) * z[i];
-      if (root) for (let j = 0; j <= i; j++) sum += root[i * d + j] * z[j];
-      out[at + i] = mean[i] + radius * sum;
-    }
+    const away = whitened(root, z);
+    for (let i = 0; i < d; i++) out[at + i] = mean[i] + radius * away[i];
   }
   return out;
 }
@@ -323,31 +320,14 @@ function logGammaOfHalf(n: number): number {
 }
 
 /** log of the density of each row under each component, without its weight: [n,K]. */
-function logDensities(rows: Float64Array, d: number, components: readonly Component[], form: Covariance) {
-  const k = components.length;
-  const n = rows.length / d;
-  const out = new Float64Array(n * k);
-  const forms = components.map((own) => {
-    const inverse = whitener(own.covariance, d, form);
-    return {
-      ...{ at: whitened(inverse, own.mean), root: packedLower(inverse, d) },
-      constant: logPeak(own, d, form),
-    };
-  });
-  const x = new Float64Array(4 * d);
-  const distances = new Float64Array(4);
-  for (let i = 0; i < n; i += 4) {
-    const here = Math.min(4, n - i);
-    for (let q = 0; q < here; q++) for (let a = 0; a < d; a++) x[4 * a + q] = rows[(i + q) * d + a];
-    for (const [c, { at, root, constant }] of forms.entries()) {
-      fourSquaredDistances(root, 0, form, at, x, distances);
-      for (let q = 0; q < here; q++) out[(i + q) * k + c] = constant - distances[q] / 2;
-    }
-  }
-  return out;
-}
-
-function logSum(a: number, b: number): number {
-  const most = Math.max(a, b);
-  return most === -Infinity ? most : most + Math.log1p(Math.exp(-Math.abs(a - b)));
-}
+const logDensities = (rows: Float64Array, d: number, components: readonly Component[], form: Covariance) =>
+  logDensitiesOf(
+    rows,
+    d,
+    components.map((own) => {
+      const inverse = whitener(own.covariance, d, form);
+      const constant = logPeak(own, d, form);
+      return { at: whitened(inverse, own.mean), root: packedLower(inverse, d), constant };
+    }),
+    form,
+  );

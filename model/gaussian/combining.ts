@@ -1,9 +1,11 @@
+import { logSum, logSumOf } from '../log-sum.ts';
 import type { ComponentPair } from './neighbour-pairs.ts';
 
 /**
  * Clusters of any shape as groups of a mixture's components (combining components: Hennig 2010; Baudry et al. 2010). A mixture fits a ring
  * with many Gaussians, and predicts a valley of density between neighbours that the rows do not show; between two Gaussian clusters the
- * valley is there. Components are joined where the rows between them refute it (docs/algorithm.md, section 8). The burden of proof is with the join.
+ * valley is there. Components are joined where the rows between them refute it (docs/algorithm.md, section 8). The burden of proof is with the
+ * join, but where tails are too light for Gaussians (kurtosis.ts).
  */
 
 /** What the rows between two components say of the valley. */
@@ -52,12 +54,6 @@ export function pairEvidence(
   return { a, b, length, valley, rows, nats, mean: rows * mean, variance: rows * (square - mean * mean) };
 }
 
-const logSum = (x: number, y: number) => Math.max(x, y) + Math.log1p(Math.exp(-Math.abs(x - y)));
-function logSumOf(values: readonly number[]): number {
-  const most = values.reduce((a, b) => Math.max(a, b), -Infinity);
-  return most + Math.log(values.reduce((sum, value) => sum + Math.exp(value - most), 0));
-}
-
 /** Rows between two means below which nothing is known of the pair. */
 const LEAST_ROWS = 3;
 /** A valley that is so shallow is none, and can neither be there nor be refuted. */
@@ -71,10 +67,10 @@ const [SHALLOW, DEEP] = [0.3, 2];
 const FITTED = 2;
 /** Standard deviations beyond which a pair's valley is refuted by itself; more than for groups, as there are many pairs. */
 const SURE = 2.33;
-/** The same for the tails of a group: ½ %, as they are one test more. */
-const SURE_OF_TAILS = 2.58;
 /** The same for a group of pairs: 1 %, as under a mixture fitted to these rows z has a standard deviation of .6 to .85. */
 const SURE_TOGETHER = 1.9;
+/** The same for the tails of a group: ½ %, as they are one test more. */
+const SURE_OF_TAILS = 2.58;
 /** Squared distance from which two components may be pieces side by side. Between means that nearly coincide, as those of a narrow cluster in a wide one, there is nothing. */
 const LEAST_LENGTH = 2;
 /** Odds of 20 to 1, in nats: by so much the rows confirm a valley, and by so much an earlier decision stands, lest clusters flip between joined and apart as rows come. */

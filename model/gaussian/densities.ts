@@ -3,7 +3,7 @@ import type { Centres } from '../description/distances.ts';
 import type { Mixture } from '../mixture.ts';
 import { centreWidth } from '../statistics.ts';
 import { asGaussian } from './columns.ts';
-import { CLOSED } from './estep.ts';
+import { CLOSED, type Densities, withConstant } from './estep.ts';
 import { type Background, logBackground } from './noise.ts';
 
 /** What log densities of a mixture are computed by. `centres`: those from which distances of its clusters are measured. */
@@ -26,9 +26,15 @@ export function densitiesOf(
 export const outputOffset = (continuous: number, scale: Float64Array): number =>
   (-continuous / 2) * Math.log(2 * Math.PI) - scale.reduce((sum, one) => sum + Math.log(one), 0);
 
-/** The output of a background, beside those of the components of a mixture of d continuous columns. */
-export const backgroundOutput = (background: Background, scale: Float64Array): number =>
-  logBackground(background) - outputOffset(scale.length, scale);
+/** The densities of a mixture of continuous columns, with its background, if there is one, as the last component. */
+export const backgroundLast = (
+  densities: Densities,
+  background: Background | undefined,
+  scale: Float64Array,
+): Densities =>
+  background
+    ? withConstant(densities, logBackground(background) - outputOffset(scale.length, scale))
+    : densities;
 
 function gaussiansOf(
   { k, d, covariance, weights, means, covariances, kinds }: Mixture,

@@ -1,19 +1,9 @@
-import {
-  cholesky,
-  congruent,
-  diagonalOf,
-  isDiagonal,
-  matrixOfDiagonal,
-  minus,
-  NotPositiveDefiniteError,
-  squaredNorm,
-  whitener,
-} from '../linalg.ts';
+import { congruent, diagonalOf, minus, rootOf, squaredNorm, whitened, whitener } from '../linalg.ts';
 import type { Mixture } from '../mixture.ts';
 import type { Rng } from '../random.ts';
-import { mean, scatter, statisticsLength } from '../statistics.ts';
-import { backgroundOutput } from './densities.ts';
-import { eStepOf, mostLikely, withConstant } from './estep.ts';
+import { type Covariance, mean, scatter } from '../statistics.ts';
+import { backgroundLast } from './densities.ts';
+import { eStepOf, mostLikely } from './estep.ts';
 import type { Background } from './noise.ts';
 
 /**
@@ -44,26 +34,23 @@ const [LEAST_ROWS, LEAST_DRAWS] = [16, 50];
  */
 export function predictedMoments(mixture: Mixture, rng: Rng, background?: Background): PredictedMoments[] {
   const { k, d, weights, means, covariances, covariance } = mixture;
-  const factors = covariances.map((own) => factorOf(own, d));
+  const roots = covariances.map((own) => rootOf(own, d, covariance));
   const inverses = covariances.map((own) => whitener(own, d, covariance));
   const counts = Array.from(weights, (weight) => Math.ceil(weight * DRAWS));
   const rows = new Float32Array(counts.reduce((a, b) => a + b, 0) * d);
-  const z = new Float64Array(d);
   let at = 0;
   for (const [component, count] of counts.entries())
     for (let drawn = 0; drawn < count; drawn++, at += d) {
-      for (let i = 0; i < d; i++) z[i] = rng.normal();
-      for (let i = 0; i < d; i++) {
-        let x = means[component][i];
-        for (let j = 0; j <= i; j++) x += factors[component][i * d + j] * z[j];
-        rows[at + i] = x;
-      }
+      const away = whitened(
+        roots[component],
+        Float64Array.from({ length: d }, () => rng.normal()),
+      );
+      for (let i = 0; i < d; i++) rows[at + i] = means[component][i] + away[i];
     }
   const squares = Array.from({ length: k }, (): number[] => []);
   const unit = new Float64Array(d).fill(1);
-  const densities = eStepOf(mixture, unit, 'cholesky');
-  const all = background ? withConstant(densities, backgroundOutput(background, unit)) : densities;
-  for (const [row, label] of mostLikely(all, rows).entries()) {
+  const densities = backgroundLast(eStepOf(mixture, unit, 'cholesky'), background, unit);
+  for (const [row, label] of mostLikely(densities, rows).entries()) {
     if (label === k) continue;
     const apart = means[label].map((mean, i) => rows[row * d + i] - mean);
     squares[label].push(squaredNorm(inverses[label], apart));
@@ -95,22 +82,18 @@ export function lightness(own: WhitenedMoments, predicted: PredictedMoments): nu
 }
 const kurtosis = ({ second, fourth }: WhitenedMoments) => fourth / second ** 2;
 
-/** Σ‖inverse·(x − centre)‖² of the rows with these statistics; `inverse` is lower triangular, or a diagonal where only that of the scatter is known. */
-export function sumOfSquares(T: Float64Array, centre: Float64Array, inverse: Float64Array): number {
+/** Σ‖inverse·(x − centre)‖² of the rows with these statistics. */
+export function sumOfSquares(
+  T: Float64Array,
+  centre: Float64Array,
+  inverse: Float64Array,
+  covariance: Covariance,
+): number {
   const d = centre.length;
-  const covariance = isDiagonal(inverse, d) && T.length === statisticsLength(d, 'diag') ? 'diag' : 'full';
   const spread = scatter(T, d, covariance);
   const variances =
     covariance === 'diag'
       ? spread.map((value, i) => value * inverse[i] ** 2)
       : diagonalOf(congruent(inverse, spread, d), d);
   return variances.reduce((a, b) => a + b, 0) + T[0] * squaredNorm(inverse, minus(mean(T, d), centre));
-}
-
-/** Lower triangular, with factor·factorᵀ = covariance, also of a diagonal. */
-function factorOf(covariance: Float64Array, d: number): Float64Array {
-  if (isDiagonal(covariance, d)) return matrixOfDiagonal(covariance.map(Math.sqrt));
-  const factor = cholesky(covariance, d);
-  if (!factor) throw new NotPositiveDefiniteError(`a ${d}×${d} matrix is not positive definite`);
-  return factor;
 }

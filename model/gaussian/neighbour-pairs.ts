@@ -1,4 +1,4 @@
-import { cholesky, dot, minus, NotPositiveDefiniteError, unwhitened, whitened, whitener } from '../linalg.ts';
+import { dot, minus, rootOf, unwhitened, whitened, whitener } from '../linalg.ts';
 import type { Mixture } from '../mixture.ts';
 
 /** Which components of a mixture are next to each other: the pairs that may be joined to one cluster (combining.ts). */
@@ -105,8 +105,7 @@ function squaredDistance(mixture: Mixture, a: number, b: number): number {
   let sum = 0;
   if (covariance === 'diag') for (let i = 0; i < d; i++) sum += apart[i] ** 2 / within[i];
   else {
-    const l = cholesky(within, d);
-    if (!l) throw new NotPositiveDefiniteError(`a ${d}×${d} matrix is not positive definite`);
+    const l = rootOf(within, d, covariance);
     for (let i = 0; i < d; i++) {
       let u = apart[i];
       for (let j = 0; j < i; j++) u -= l[i * d + j] * apart[j];

@@ -1,3 +1,4 @@
+import { logSum } from '../log-sum.ts';
 import type { RowClusters } from './components.ts';
 
 /** What noise is once there is a background (background.ts finds it), and which rows are noise. */
@@ -40,8 +41,7 @@ export function withNoise(
     for (let c = 0; c < k; c++) r[at + c] = isFar ? 0 : responsibilities[i * k + c] * (1 - share);
     r[at + k] = isFar ? 1 : share;
     if (r[at + k] > r[at + labels[i]]) out[i] = k;
-    const most = Math.max(logDensities[i], noise);
-    together[i] = most + Math.log1p(Math.exp(-Math.abs(logDensities[i] - noise)));
+    together[i] = logSum(logDensities[i], noise);
   }
   return { labels: out, responsibilities: r, components, logDensities: together };
 }

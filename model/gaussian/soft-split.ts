@@ -85,8 +85,6 @@ export function responsibilities(
   covariance: Covariance,
   kinds?: ColumnKinds,
 ): Pick<SoftParts, 'r' | 'entropy'> {
-  const m = gaussians.length;
-  const n = rows.length / d;
   const forms = gaussians.map((moments) => {
     const own = asGaussian(kinds, moments, covariance);
     const inverse = whitener(own.covariance, d, covariance);
@@ -95,18 +93,38 @@ export function responsibilities(
     for (let i = 0; i < d; i++) constant += Math.log(inverse[i * step]);
     return { at: whitened(inverse, own.mean), root: packedLower(inverse, d), constant };
   });
-  const r = new Float64Array(n * m);
+  const r = logDensitiesOf(rows, d, forms, covariance);
+  return { r, entropy: normalise(r, gaussians.length) };
+}
+
+/** A Gaussian by its whitened mean, packed whitener and log density at the mean. */
+interface WhitenedGaussian {
+  at: Float64Array;
+  root: Float64Array;
+  constant: number;
+}
+
+/** constant − ½‖root·row − at‖² of each row and Gaussian, [n,m]. */
+export function logDensitiesOf(
+  rows: Float64Array,
+  d: number,
+  gaussians: readonly WhitenedGaussian[],
+  covariance: Covariance,
+): Float64Array {
+  const m = gaussians.length;
+  const n = rows.length / d;
+  const out = new Float64Array(n * m);
   const x = new Float64Array(4 * d);
   const distances = new Float64Array(4);
   for (let i = 0; i < n; i += 4) {
     const here = Math.min(4, n - i);
     for (let q = 0; q < here; q++) for (let a = 0; a < d; a++) x[4 * a + q] = rows[(i + q) * d + a];
-    for (const [j, { at, root, constant }] of forms.entries()) {
+    for (const [j, { at, root, constant }] of gaussians.entries()) {
       fourSquaredDistances(root, 0, covariance, at, x, distances);
-      for (let q = 0; q < here; q++) r[(i + q) * m + j] = constant - distances[q] / 2;
+      for (let q = 0; q < here; q++) out[(i + q) * m + j] = constant - distances[q] / 2;
     }
   }
-  return { r, entropy: normalise(r, m) };
+  return out;
 }
 
 /** Makes responsibilities, [n,m], of logarithms; returns Σ_i H(r_i). */

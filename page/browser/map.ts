@@ -14,7 +14,7 @@ import {
 import { insideLabels, labelSize, type PlacedLabel, placeLabels } from '../drawing/map-picture.ts';
 import type { ModelView } from '../drawing/model-view.ts';
 import { WHOLE, type Zoom } from '../drawing/points.ts';
-import { colourOf, rgbOf } from '../drawing/svg.ts';
+import { colourOf, NOISE_COLOUR, rgbOf } from '../drawing/svg.ts';
 import { counted, escaped } from '../drawing/text.ts';
 import { cssRgb, onThemeChange } from './controls.ts';
 import { byId, fitCanvas, make, placeTooltip, setHtml } from './dom.ts';
@@ -24,9 +24,6 @@ import { flatPoints, glPoints, type PointPainter } from './map-points.ts';
 import { foundRows, selectionPanel } from './map-rows.ts';
 import { mapColours, tileStore } from './map-tiles.ts';
 import type { Highlight } from './rows.ts';
-
-/** Of rows that are in no cluster. */
-const NOISE_COLOUR: readonly [number, number, number] = [150, 150, 150];
 
 /** The panel of the map of all rows: which tiles it shows, names, pointer, search and selection. Bytes come from its `source`, which may be a server or the page itself. */
 
@@ -211,7 +208,7 @@ export function wholeMap(
         opacity: (lit === null ? isFound(cluster) : lit === cluster.label) ? 1 : 0.12,
       })),
       // Noise has the number after theirs.
-      { colour: NOISE_COLOUR, opacity: lit === null && !search.value.trim() ? 0.5 : 0.12 },
+      { colour: rgbOf(NOISE_COLOUR), opacity: lit === null && !search.value.trim() ? 0.5 : 0.12 },
     ]);
     request();
   }

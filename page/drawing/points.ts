@@ -6,6 +6,7 @@ import {
   mark,
   markerPath,
   markerStyle,
+  NOISE_COLOUR,
   num,
   picture,
   type Rgb,
@@ -308,7 +309,7 @@ export const greyDots = (
   rows: readonly number[],
 ): string =>
   rows.length
-    ? `<path d="${rows.map((row) => `M${num(xs[row])} ${num(ys[row])}h0`).join('')}" fill="none" stroke="#969696" stroke-width="${num(1.4 * radius)}" stroke-linecap="round" stroke-opacity="0.6"/>`
+    ? `<path d="${rows.map((row) => `M${num(xs[row])} ${num(ys[row])}h0`).join('')}" fill="none" stroke="${NOISE_COLOUR}" stroke-width="${num(1.4 * radius)}" stroke-linecap="round" stroke-opacity="0.6"/>`
     : '';
 
 const outlineShapes = ({ outlines }: PointScene, shown: readonly number[], ids: readonly number[]) =>

@@ -115,6 +115,9 @@ export const COLOURS: readonly string[] = [
   '#aba05c #bc662f #6635a3 #9c7bd2 #8d1e72 #6b4a59 #c987a6 #e10195 #b030aa #9b48fb',
 ].flatMap((ten) => ten.split(' '));
 
+/** Of rows that are in no cluster. */
+export const NOISE_COLOUR = '#969696';
+
 /** Beyond fifty clusters colours repeat; numbers at the centres, and shapes, still tell clusters apart. */
 export const colourOf = (cluster: number): string => COLOURS[cluster % COLOURS.length];
 

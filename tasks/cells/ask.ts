@@ -17,12 +17,15 @@ export interface Partition {
   leaves: number;
 }
 
-/** By cluster, into K leaves. */
-export const byCluster = (k: number): Partition => ({
-  groups: 'net',
-  cells: [...Array(k).keys()],
-  leaves: k,
-});
+/** By cluster, into K leaves; rows of `others` after these clusters are in none. */
+export const byCluster = (k: number, others = 0): Partition => ofClusters([...Array(k).keys()], k + others);
+
+/** Of these of k clusters, a leaf for each. */
+export function ofClusters(chosen: readonly number[], k: number): Partition {
+  const cells = new Array<number>(k).fill(-1);
+  for (const [leaf, cluster] of chosen.entries()) cells[cluster] = leaf;
+  return { groups: 'net', cells, leaves: chosen.length };
+}
 
 /** A direction; the mean and standard deviation of the rows along it. */
 export interface Axis {

@@ -1,14 +1,13 @@
-import { concat } from '../../../model/arrays.ts';
 import { type Estimate, withBackground } from '../../../model/gaussian/background.ts';
 import { type Niw, pointEstimate } from '../../../model/gaussian/niw.ts';
 import { diagonalOf } from '../../../model/linalg.ts';
 import { generator } from '../../../model/random.ts';
 import { labelsByMixture, ofUnits, type State } from '../../../model/state.ts';
 import { covarianceOf, mean, scaleStatistics } from '../../../model/statistics.ts';
-import { take } from '../../../proto/tensors.ts';
 import type { RunConfig } from '../../../run/config.ts';
 import { shardSizes } from '../../rounds/sums.ts';
 import type { TrainingRun } from '../run-context.ts';
+import { joined, shardResults } from '../shard-results.ts';
 
 /** Once training has ended, with `--noise`: is there a background of rows in no cluster? By rows of the sample that the workers send. */
 
@@ -48,16 +47,8 @@ export async function withNoiseApart(run: TrainingRun, state: State): Promise<St
   const { mixture, prior, sample } = state;
   if (!config.noise || !canHaveNoise(config, state) || mixture.k < 3) return state;
   const every = Math.ceil(sample.rows / MOST_ROWS);
-  const shards = shardSizes(layout);
-  const results = await dispatcher.round({
-    tasks: [{ task: 'sample-rows', every }],
-    units: shards.map((_, shard) => ({ shard, from: 0, to: 0 })),
-    sampled: shards,
-  });
-  const rows = concat(
-    results.map(({ tasks: [found] }) => Float64Array.from(take(found, 'rows', 'float32'))),
-    Float64Array,
-  );
+  const results = await shardResults(dispatcher, shardSizes(layout), { task: 'sample-rows', every });
+  const rows = Float64Array.from(joined.float32(results, 'rows'));
   const found = withBackground(rows, mixture, estimateOf(run, prior, every), generator(seed, 'background'));
   if (!found) return state;
   const { kept, background } = found;

@@ -13,11 +13,11 @@ import { HALF_RANGE } from '../../../model/gaussian/splits.ts';
 import { diagonalOf, matrixOfDiagonal, whitener } from '../../../model/linalg.ts';
 import { generator } from '../../../model/random.ts';
 import { labelsByMixture, type State } from '../../../model/state.ts';
-import type { Axis } from '../../../tasks/cells/ask.ts';
+import { type Axis, byCluster, ofClusters } from '../../../tasks/cells/ask.ts';
 import { publishEStep } from '../publish.ts';
 import { runBy, type TrainingRun } from '../run-context.ts';
 import { isJoinedLast, withNoiseApart } from './background.ts';
-import { clustersAlone, joinedComponents } from './merge.ts';
+import { joinedComponents } from './merge.ts';
 
 /** Once training has ended: which components of the mixture are pieces of one cluster, by the rows of the sample between them. */
 
@@ -99,9 +99,7 @@ async function lightnessOf(
   const out = new Float64Array(mixture.k);
   if (!components.length) return out;
   const { d, covariance, means, covariances } = mixture;
-  const cells = new Array<number>(mixture.k + (background ? 1 : 0)).fill(-1);
-  for (const [leaf, component] of components.entries()) cells[component] = leaf;
-  const partition = { groups: 'net' as const, cells, leaves: components.length };
+  const partition = ofClusters(components, mixture.k + (background ? 1 : 0));
   const inverses = components.map((component) => whitener(covariances[component], d, covariance));
   const centres = components.map((component) => means[component]);
   const [statistics] = await rounds.cellStatistics([partition], [], [centres]);
@@ -115,7 +113,7 @@ async function lightnessOf(
     const rows = statistics[leaf][0];
     const own = {
       rows,
-      second: sumOfSquares(statistics[leaf], centres[leaf], inverses[leaf]) / rows,
+      second: sumOfSquares(statistics[leaf], centres[leaf], inverses[leaf], covariance) / rows,
       fourth: diagonalOf(fourth[leaf], d).reduce((a, b) => a + b, 0) / rows,
     };
     out[component] = lightness(own, predicted[component]);
@@ -134,7 +132,7 @@ async function rowsBetween({ rounds, d }: TrainingRun, k: number, others: number
     const now = waiting.map((own) => own.splice(0, most));
     const perLeaf = Math.max(...now.map((own) => own.length));
     const axes = now.flatMap((own) => Array.from({ length: perLeaf }, (_, i) => axisOf(pairs[own[i]], d)));
-    const counts = await rounds.cellHistograms(clustersAlone(k, others), [], axes, BINS_BETWEEN + 2);
+    const counts = await rounds.cellHistograms(byCluster(k, others), [], axes, BINS_BETWEEN + 2);
     for (const [leaf, own] of now.entries())
       for (const [i, pair] of own.entries())
         for (let bin = 0; bin < BINS_BETWEEN; bin++)

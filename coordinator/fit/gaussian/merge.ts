@@ -6,7 +6,7 @@ import { generator } from '../../../model/random.ts';
 import type { Step } from '../../../model/schedule.ts';
 import type { State } from '../../../model/state.ts';
 import { addStatistics } from '../../../model/statistics.ts';
-import { byCluster, type Partition } from '../../../tasks/cells/ask.ts';
+import { byCluster } from '../../../tasks/cells/ask.ts';
 import { totalOf } from '../halves.ts';
 import type { TrainingRun } from '../run-context.ts';
 import { mergeTempering, tempering } from '../sample.ts';
@@ -96,14 +96,8 @@ export async function joinedComponents(
   others: number,
 ): Promise<Int32Array> {
   const { k, means } = state.mixture;
-  const [T] = await run.rounds.cellStatistics([clustersAlone(k, others)], [], [means]);
+  const [T] = await run.rounds.cellStatistics([byCluster(k, others)], [], [means]);
   return cutByEvidence(run, state, T, clusters).place;
-}
-
-/** By cluster, without the rows of `others` after these. */
-export function clustersAlone(k: number, others: number): Partition {
-  const own = byCluster(k);
-  return { ...own, cells: [...own.cells, ...Array<number>(others).fill(-1)] };
 }
 
 async function statisticsOf({ rounds }: TrainingRun, { k, means }: Mixture): Promise<Float64Array[]> {

@@ -25,7 +25,7 @@ import {
   totalOfRows,
 } from '../../../model/gaussian/soft-split.ts';
 import { discriminantRule } from '../../../model/gaussian/splits.ts';
-import { cholesky, dot, minus, moveToMean } from '../../../model/linalg.ts';
+import { minus, moveToMean, rootOf, whitened } from '../../../model/linalg.ts';
 import { nearestCentre } from '../../../model/mixture.ts';
 import { generator, type Rng } from '../../../model/random.ts';
 import { MOST_LABELLED_BY_MIXTURE, type State } from '../../../model/state.ts';
@@ -293,15 +293,14 @@ function chanceGain({ rows, priorOf, zeta }: Judged, logRatio: number, alpha: nu
   const { d, covariance, kinds } = prior;
   if (kinds) return 0;
   const { covariance: own } = pointEstimate(prior, totalOfRows(rows, d, covariance));
-  const root = covariance === 'full' ? cholesky(own, d)! : null;
+  const root = rootOf(own, d, covariance);
   const far = FAR_BEYOND * Math.sqrt((statisticsLength(d, covariance) - 1) / 2);
   const gains: number[] = [];
   while (gains.length < DRAWS) {
     const drawn = new Float64Array(rows.length);
     for (let at = 0; at < drawn.length; at += d) {
       const z = Float64Array.from({ length: d }, () => rng.normal());
-      for (let i = 0; i < d; i++)
-        drawn[at + i] = root ? dot(root.subarray(i * d, i * d + d), z) : Math.sqrt(own[i]) * z[i];
+      drawn.set(whitened(root, z), at);
     }
     gains.push(bestSoftSplit(drawn, priorOf, alpha, zeta, rng)?.logRatio ?? 0);
     if (gains[0] + far < logRatio) return 0;

@@ -14,7 +14,7 @@ import {
 import { dot, NotPositiveDefiniteError, whitener } from '../../../model/linalg.ts';
 import type { Parts, State } from '../../../model/state.ts';
 import { mean } from '../../../model/statistics.ts';
-import type { Axis } from '../../../tasks/cells/ask.ts';
+import { type Axis, ofClusters } from '../../../tasks/cells/ask.ts';
 import { type Means, vectorTable } from '../halves.ts';
 import type { TrainingRun } from '../run-context.ts';
 import {
@@ -78,11 +78,7 @@ export async function shapeHalves(
   if (kinds && !kinds.continuous.length) return { rules: chosen.map(() => null), gains: chosen.map(() => 0) };
   const owners = [...chosen.keys()].filter((k) => chosen[k]);
   const place = new Map(owners.map((k, leaf) => [k, leaf]));
-  const partition = {
-    groups: 'net' as const,
-    cells: chosen.map((_, k) => place.get(k) ?? -1),
-    leaves: owners.length,
-  };
+  const partition = ofClusters(owners, chosen.length);
   const whitening = owners.map((k) => {
     const { mean, covariance } = pointEstimate(prior, T[k]);
     const inverse = whitener(covariance, d, prior.covariance);

@@ -1,4 +1,3 @@
-import { concat } from '../../../model/arrays.ts';
 import { groupSizes, nearCopies } from '../../../model/graph/copies.ts';
 import {
   type ClusterMemberships,
@@ -9,13 +8,11 @@ import { twoNearestNeighbours } from '../../../model/graph/stability.ts';
 import { type DegreeGraph, degrees, multiplied, symmetrized } from '../../../model/graph/weights.ts';
 import type { Copies, Sample, State } from '../../../model/state.ts';
 import { KEPT_MEMBERSHIPS as KEPT } from '../../../model/widths.ts';
-import type { WorkUnit } from '../../../proto/messages.ts';
-import { nd, type Tensors, take } from '../../../proto/tensors.ts';
-import type { Task } from '../../../tasks/table.ts';
-import type { RoundDispatcher } from '../../rounds/dispatcher.ts';
+import { nd } from '../../../proto/tensors.ts';
 import { shardSizes } from '../../rounds/sums.ts';
 import { publishTransform } from '../publish.ts';
 import type { TrainingRun } from '../run-context.ts';
+import { joined, type ShardRows, shardResults, summed } from '../shard-results.ts';
 
 /** Neighbours of each row: with 30 raw MNIST joins fours and nines, with 10 partitions of Fashion-MNIST are less stable. */
 const NEIGHBOURS = 20;
@@ -105,11 +102,6 @@ async function neighboursOf({ dispatcher, d, layout }: Means) {
   return { shards, starts, n, rows, k, index, distance, weight: joined.float64(found, 'weight') };
 }
 
-/** Rounds over the sample: each shard returns what it has of its rows. */
-
-/** The sample rows of each shard. */
-export type ShardRows = readonly number[];
-
 /** The first row of each shard among all sample rows, and the end. */
 function startsOf(shards: ShardRows): Int32Array {
   const starts = new Int32Array(shards.length + 1);
@@ -117,49 +109,6 @@ function startsOf(shards: ShardRows): Int32Array {
     starts[shard + 1] = starts[shard] + rows;
   });
   return starts;
-}
-
-/** Runs one task on all shards; returns their results in the order of shards. */
-export async function shardResults(
-  dispatcher: RoundDispatcher,
-  shards: ShardRows,
-  task: Task,
-): Promise<Tensors[]> {
-  const results = await dispatcher.round({
-    tasks: [task],
-    units: shards.map((_, shard): WorkUnit => ({ shard, from: 0, to: 0 })),
-    sampled: shards,
-  });
-  return results.map(({ tasks }) => tasks[0]);
-}
-
-/** The arrays of this name, one after the other. */
-export const joined = {
-  float32: (results: Tensors[], name: string) =>
-    concat(
-      results.map((result) => take(result, name, 'float32')),
-      Float32Array,
-    ),
-  float64: (results: Tensors[], name: string) =>
-    concat(
-      results.map((result) => take(result, name, 'float64')),
-      Float64Array,
-    ),
-  int32: (results: Tensors[], name: string) =>
-    concat(
-      results.map((result) => take(result, name, 'int32')),
-      Int32Array,
-    ),
-};
-
-/** The sum of the arrays of this name over all shards, in their order. */
-export function summed(results: Tensors[], name: string): Float64Array {
-  const sum = take(results[0], name, 'float64').slice();
-  for (const result of results.slice(1)) {
-    const part = take(result, name, 'float64');
-    for (let i = 0; i < sum.length; i++) sum[i] += part[i];
-  }
-  return sum;
 }
 
 /** The mean field, which takes the place of an E-step: what the clustering net learns in an epoch. */

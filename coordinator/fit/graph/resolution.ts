@@ -20,7 +20,8 @@ import { take } from '../../../proto/tensors.ts';
 import { publishTransform } from '../publish.ts';
 import type { TrainingRun } from '../run-context.ts';
 import { largerSample, sampleOf } from '../sample.ts';
-import { FEWEST_ROWS, type GraphSource, joined, type SampleGraph, shardResults } from './neighbour-graph.ts';
+import { joined, shardResults } from '../shard-results.ts';
+import { FEWEST_ROWS, type GraphSource, type SampleGraph } from './neighbour-graph.ts';
 
 /** The resolution γ by replication, and partitions to start from (docs/algorithm.md, section 11). */
 

@@ -7,9 +7,9 @@ import { MOST_LABELLED_BY_MIXTURE } from '../../../model/state.ts';
 import type { DataMoments } from '../../../run/data-moments.ts';
 import type { RunEvent } from '../../../run/events.ts';
 import { shardSizes } from '../../rounds/sums.ts';
-import { joined, shardResults } from '../graph/neighbour-graph.ts';
 import { isGraph } from '../reading/moments.ts';
 import type { TrainingRun } from '../run-context.ts';
+import { joined, shardResults } from '../shard-results.ts';
 import { type PrepareInput, type Preparing, prepare } from './prepare.ts';
 
 /**

@@ -62,8 +62,10 @@ describe('lightness of tails', () => {
     const sum = (inverse: Float64Array) =>
       rows.reduce((total, row) => total + squaredNorm(inverse, minus(row, centre)), 0);
     const T = Float64Array.of(3, 3, 9, 11, 7, 29);
-    assert.ok(Math.abs(sumOfSquares(T, centre, full) - sum(full)) < 1e-9);
-    assert.ok(Math.abs(sumOfSquares(Float64Array.of(3, 3, 9, 11, 29), centre, diag) - sum(diag)) < 1e-9);
+    assert.ok(Math.abs(sumOfSquares(T, centre, full, 'full') - sum(full)) < 1e-9);
+    assert.ok(
+      Math.abs(sumOfSquares(Float64Array.of(3, 3, 9, 11, 29), centre, diag, 'diag') - sum(diag)) < 1e-9,
+    );
   });
 
   test('makes one cluster of an even strip, and leaves a row of Gaussians', () => {
