@@ -31,7 +31,12 @@ export const predict = defineCommand({
     ['predict runs/x new.npy --out labels.npy --clusters 7', 'of 7 clusters, those of dpmesh cut'],
   ],
   async handler(values) {
-    const { out } = values;
+    const { out, components } = values;
+    const { labelFormatOf } = await import('../run/label-file.ts');
+    if (components && labelFormatOf(out) === '.npy')
+      throw new UserError(
+        `--components is a column of a table: give --out one that ends in .csv or .parquet`,
+      );
     const { predict } = await import('../library/predict.ts');
     const data = await dataPathOf(values.data);
     const { createDisplay } = await import('./progress.ts');

@@ -7,6 +7,7 @@ import type { WritableDtype } from './npy.ts';
 /** What a run says of each row: the files, and parts of them. */
 
 export const LABELS = ROW_COLUMNS.labels.file;
+export const ROW_COMPONENTS = ROW_COLUMNS.component.file;
 export const LOG_DENSITIES = ROW_COLUMNS.log_density.file;
 export const MAP = ROW_COLUMNS.map.file;
 export const OUTLIERS = ROW_COLUMNS.outliers.file;

@@ -49,8 +49,12 @@ export const PREDICT = {
     isRequired: true,
   }),
   soft: option(outputOrNot(), { help: 'output file of the responsibilities: .npy, float32, N×K' }),
+  components: option(yesOrNo(), {
+    help: 'a table also has the component of each row in the mixture',
+    fast: false,
+  }),
   images: option(output(), {
-    help: 'output file of the paths of images in the order of their labels: text, one a line',
+    help: 'output file of the paths of images, one a line, in the order of labels',
   }),
   clusters: option(integer(1), {
     help: 'label with so many clusters, those of dpmesh cut',

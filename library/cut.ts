@@ -23,7 +23,7 @@ export interface CutOptions {
   /** The number of clusters that are left, from 1 to that of the run. */
   clusters: number;
   /**
-   * Write the labels to this file, by its ending: .npy (int32, N), or a table with what names the rows of the run, .csv or .parquet.
+   * Write the labels to this file, by its ending: .npy (int32, N), or .csv or .parquet, with what names the rows of the run.
    */
   out?: string;
   /** Overwrite an existing file. If false, it is an error. */

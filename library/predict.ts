@@ -36,12 +36,14 @@ export interface PredictOptions {
   /** Leave out images of a folder that cannot be decoded; else they are an error. */
   skipBad?: boolean;
   /**
-   * Write the labels to this file, by its ending: .npy (int32, N), which is read again when `labels` are first accessed, or a table
-   * with the columns of `labels.csv`, as far as they are known: .csv or .parquet.
+   * Write the labels to this file, by its ending: .npy (int32, N), or .csv or .parquet, with the columns of `labels.csv` that are known. The .npy
+   * file is read again when `labels` are first accessed.
    */
   out?: string;
   /** Also compute responsibilities, N×K, float32: true keeps them in memory, a path writes them to that .npy file. */
   soft?: boolean | string;
+  /** Also say the component of each row in the mixture; a table has it too. */
+  components?: boolean;
   /** Also say where rows are on the map of the run. */
   map?: boolean;
   /**
@@ -50,8 +52,7 @@ export interface PredictOptions {
    */
   images?: string;
   /**
-   * Label with so many clusters instead of those of the run, from 1 to their number: those that `cut` gives, joined by the tree of
-   * merges. Responsibilities of clusters that are joined are added.
+   * Label with so many clusters, from 1 to those of the run, as `cut` gives them. Responsibilities of clusters that are joined are added.
    */
   clusters?: number;
   /** Overwrite existing files. If false, they are an error. */
@@ -73,13 +74,12 @@ export interface Prediction {
   /** Number of outliers, by the limits of the run: rows that are far from all on which it was trained. */
   readonly outliers: number;
   /**
-   * Number K of outputs of the run's model, that is its clusters and any that had no rows there (they come last): labels are
-   * from 0 to K − 1, and responsibilities have K columns. With the option `clusters`, that number.
+   * Number K of clusters of the model, those without rows in the run last. Labels are from 0 to K − 1, and responsibilities have K columns. With the
+   * option `clusters`, that number.
    */
   readonly k: number;
   /**
-   * The label of each cluster, K or fewer, in the order of the columns of responsibilities; null where these are 0 to K − 1, as they are unless the run
-   * is an update.
+   * The label of each cluster, K or fewer, in the order of the columns of responsibilities, if the run is an update; else null.
    */
   readonly ids: readonly number[] | null;
   /** The paths of the images that the rows are, below the folder `data`, N; null for other data. */
@@ -88,6 +88,8 @@ export interface Prediction {
   readonly labels: Int32Array;
   /** Responsibilities, N×K, row-major; null without `soft`. If `soft` is a path, read from that file on first access. */
   readonly responsibilities: Float32Array | null;
+  /** The component of each row, N, as `mixture/` has them, −1 of noise; null without `components`. */
+  readonly components: Int32Array | null;
   /** Where each row is on the map of the run, N×2; null without `map`, and of a run of an earlier version. */
   readonly map: Float32Array | null;
 }
@@ -104,7 +106,16 @@ const KINDS: OptionKinds<PredictOptions> = { ...kindsOf(PREDICT), map: 'boolean'
  */
 export async function predict(options: PredictOptions): Promise<Prediction> {
   assertOptions('predict', options, KINDS, ['run', 'data']);
-  const { run, skipBad, out, soft = false, images, clusters, force } = settingsOf(PREDICT, options);
+  const {
+    run,
+    skipBad,
+    out,
+    soft = false,
+    components: keepsComponents,
+    images,
+    clusters,
+    force,
+  } = settingsOf(PREDICT, options);
   const { data, map = false, log = () => {}, status, signal } = options;
   const softOut = typeof soft === 'string' ? soft : undefined;
   const outputs = { '--out': out, '--soft': softOut, '--images': images };
@@ -148,7 +159,7 @@ export async function predict(options: PredictOptions): Promise<Prediction> {
             : [],
       };
     });
-    return label(input, opened, { ...files, keepsMap: map });
+    return label(input, opened, { ...files, keepsComponents, keepsMap: map });
   });
 }
 
@@ -168,9 +179,17 @@ async function label(
     out,
     softOut,
     imagesOut,
+    keepsComponents,
     keepsMap,
     force,
-  }: { out?: string; softOut?: string; imagesOut?: string; keepsMap: boolean; force: boolean },
+  }: {
+    out?: string;
+    softOut?: string;
+    imagesOut?: string;
+    keepsComponents: boolean;
+    keepsMap: boolean;
+    force: boolean;
+  },
 ): Promise<Prediction> {
   const { soft, details = false, status, signal } = input;
   const predictor = await openPredictor({ ...input, trained, ...(joined && { units: joined.k }) });
@@ -184,11 +203,20 @@ async function label(
   try {
     const labels = opened(createSink<Int32Array>(details ? undefined : out, '<i4', [rows], force));
     const table = details
-      ? opened(await predictionTable(out!, predictor, input, joined ? null : names, force))
+      ? opened(
+          await predictionTable(
+            out!,
+            predictor,
+            { ...input, components: keepsComponents },
+            joined ? null : names,
+            force,
+          ),
+        )
       : null;
     const responsibilities = soft ? opened(createSink<Float32Array>(softOut, '<f4', [rows, k], force)) : null;
     if (imagesOut !== undefined) opened(imagesSink(imagesOut, images, force));
     const { ids, has } = predictor;
+    const components = keepsComponents ? new Int32Array(rows) : null;
     const map = keepsMap && has.map ? new Float32Array(2 * rows) : null;
     let outliers = 0;
     for await (const piece of predictor.pieces()) {
@@ -201,6 +229,7 @@ async function label(
       if (joined && piece.responsibilities)
         piece.responsibilities = added(piece.responsibilities, predictor.k, joined);
       responsibilities?.write(piece.responsibilities!, piece.start * k);
+      components?.set(piece.component, piece.start);
       if (map) map.set(piece.map!, 2 * piece.start);
       await table?.write(piece);
       const done = piece.start + piece.labels.length;
@@ -209,7 +238,10 @@ async function label(
     await table?.complete();
     for (const { finish } of sinks) finish();
     const arrays = { labels: labels.read, responsibilities: responsibilities?.read ?? (() => null) };
-    return withArrays({ rows, outliers, k, ids: joined ? null : ids, images }, { ...arrays, map: () => map });
+    return withArrays(
+      { rows, outliers, k, ids: joined ? null : ids, images },
+      { ...arrays, components: () => components, map: () => map },
+    );
   } catch (error) {
     for (const { abort } of sinks) abort();
     throw signal?.aborted ? new AbortError('predict was stopped', { cause: signal.reason }) : error;
@@ -239,7 +271,7 @@ function imagesSink(path: string, names: readonly string[] | null, replace: bool
 async function predictionTable(
   path: string,
   predictor: Predictor,
-  { data, log }: PredictInput,
+  { data, log, components }: PredictInput & { components: boolean },
   /** Of the clusters; null: they are joined, and no distances from their centres are known. */
   called: OpenedRun['names'] | null,
   force: boolean,
@@ -249,7 +281,10 @@ async function predictionTable(
   const id = images ? null : await idOf(predictor, log);
   const source = { images: images ?? undefined, texts: predictor.texts };
   const names = namesOfRows(source, { data: typeof data === 'string' ? data : 'data', id });
-  const columns = predictedColumns({ quantiles, outliers, gaussian, ids: numbers, has }, called ?? []);
+  const columns = predictedColumns(
+    { quantiles, outliers, gaussian, ids: numbers, has: { ...has, component: components } },
+    called ?? [],
+  );
   const hasIds = names !== null;
   const rowsName = nameOfRows(images ? 'image' : id);
   const table = await createLabelTable(path, rowsName, columns.names, { hasIds, force });

@@ -22,17 +22,20 @@ export function predictedColumns(
   const known = quantiles && labelColumns(quantiles, outliers, ids, called, has);
   const names: readonly LabelColumn[] = known?.names ?? [
     'cluster',
+    ...(has.component ? (['component'] as const) : []),
     ...SOFT_NUMBERS,
     ...(has.map ? MAP_COLUMNS : []),
   ];
   const reach = gaussian === null ? 0 : reachOf(gaussian);
   return {
     names,
-    of({ labels, responsibilities, distance, log_density, map, outliers: flags }: RowLabels) {
+    of({ labels, component: own, responsibilities, distance, log_density, map, outliers: flags }: RowLabels) {
+      const component = has.component ? own : null;
       const numbers = softNumbers(labels, responsibilities!);
       if (!known)
         return {
           ...{ cluster: ids ? labels.map((label) => ids[label] ?? NOISE) : labels, ...numbers },
+          ...(component && { component }),
           ...(map && mapColumns(map)),
         };
       const confidence =
@@ -41,8 +44,8 @@ export function predictedColumns(
           : numbers.confidence.map((r, i) =>
               labels[i] === NOISE ? r : confidenceOf(r, distance![i], gaussian, reach),
             );
-      const own = { ...numbers, confidence, distance: distance!, log_density };
-      return known.of({ labels, ...own, map, outliers: flags });
+      const found = { ...numbers, confidence, distance: distance!, log_density };
+      return known.of({ labels, component, ...found, map, outliers: flags });
     },
   };
 }

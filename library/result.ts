@@ -3,12 +3,13 @@ import { join, resolve } from 'node:path';
 import { statusOf } from '../base/files.ts';
 import { UserError } from '../base/user-error.ts';
 import { createNpy, readNpy } from '../data/npy.ts';
-import { LOG_DENSITIES, MAP, PARTS_INDEX, type StemOf, stemOf } from '../data/row-parts.ts';
+import { LOG_DENSITIES, MAP, PARTS_INDEX, ROW_COMPONENTS, type StemOf, stemOf } from '../data/row-parts.ts';
 import type { EvidenceForK } from '../model/gaussian/evidence-for-k.ts';
 import { ROW_COLUMNS, ROW_NUMBERS, type RowNumber } from '../model/row-columns.ts';
 import { readRowColumn } from '../run/row-files.ts';
 import {
   type FileHashes,
+  readRunComponents,
   readRunDensities,
   readRunLabels,
   readRunMap,
@@ -36,6 +37,8 @@ export interface RunResult {
    * the one before it. Of an update they are ids, `update.ids`. Read from `labels.npy`, or from parts, on first access.
    */
   readonly labels: Int32Array;
+  /** The component of each row, N, as `mixture/` has them, −1 of noise; null without `components`. Read from `components.npy` on first access. */
+  readonly components: Int32Array | null;
   /**
    * Responsibilities, N×K, row-major, where K includes empty clusters, which come last; null without `soft`. Read from
    * `responsibilities.npy` on first access.
@@ -80,18 +83,18 @@ export interface RunResult {
   /** Wall-clock time from the first round to the result, in seconds, added over all sessions. */
   readonly seconds: number;
   /**
-   * How much K and the clusters depend on the rows drawn; null without the option `replicates`, and if the run was stopped before
-   * all of them were done.
+   * How much K and the clusters depend on the rows drawn; null without `replicates`, and if the run was stopped
+   * before their end.
    */
   readonly replicates: Replicates | null;
   /**
-   * With the graph likelihood, how much clusters depend on chance at the resolution of the run; null with the Gaussian one (there
-   * `replicates` says it), and where partitions of no resolution agree, so that K is 1.
+   * With the graph likelihood, how much clusters depend on chance at the resolution of the run; null with the Gaussian one, and where
+   * partitions of no resolution agree (K is 1).
    */
   readonly stability: Stability | null;
   /**
-   * How nearly K would be another: the closest decisions on splits and merges; null with the graph likelihood (there `stability` says
-   * it), and where `clusters` has decided on K.
+   * How nearly K would be another: the closest decisions on splits and merges; null with the graph likelihood, and
+   * where `clusters` has decided on K.
    */
   readonly evidence: EvidenceForK | null;
   /** What each clustering of an encoder's latent vectors found; null without alternations. */
@@ -150,6 +153,10 @@ export function resultOf(
     labels() {
       own().assertIntact('labels.npy');
       return readRunLabels(path, rows);
+    },
+    components() {
+      own().assertIntact(ROW_COMPONENTS);
+      return readRunComponents(path, rows);
     },
     responsibilities() {
       if (!soft) return null;

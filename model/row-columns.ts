@@ -11,7 +11,7 @@ export interface RowColumn {
   /** Numbers of a row. */
   width: 1 | 2;
   /** What a worker may return. */
-  values: 'clusters' | 'any' | 'not negative' | 'finite' | 'flags';
+  values: 'clusters' | 'components' | 'any' | 'not negative' | 'finite' | 'flags';
   /** Some runs do not have it. */
   isOptional: boolean;
   /** Of a number that follows from the responsibilities of the row, which begin in `r` at `from`, and from the cluster that it is in, −1 of noise. */
@@ -22,6 +22,8 @@ export interface RowColumn {
 export const ROW_COLUMNS = {
   /** The cluster. */
   labels: { file: 'labels.npy', dtype: '<i4', width: 1, values: 'clusters', isOptional: false },
+  /** The component of the mixture, in the order of `mixture/`, of runs that are asked for it; −1 of noise. */
+  component: { file: 'components.npy', dtype: '<i4', width: 1, values: 'components', isOptional: true },
   /** The responsibility of the row's cluster, or of noise: what those of clusters lack to 1. */
   confidence: {
     ...{ file: 'confidences.npy', dtype: '<f4', width: 1, values: 'any', isOptional: false },
@@ -49,7 +51,9 @@ type NameOf<Kind> = {
 }[RowColumnName];
 /** Which of the optional columns a run has. */
 export type OptionalColumns = Record<NameOf<{ isOptional: true }>, boolean>;
-export const NONE_OPTIONAL: OptionalColumns = { log_density: false, map: false, outliers: false };
+export const NONE_OPTIONAL: OptionalColumns = {
+  ...{ component: false, log_density: false, map: false, outliers: false },
+};
 const ALL = Object.entries(ROW_COLUMNS) as [RowColumnName, RowColumn][];
 const namesWhere = <Name extends RowColumnName>(is: (column: RowColumn) => boolean): readonly Name[] =>
   ALL.map(([name]) => name).filter((name): name is Name => is(ROW_COLUMNS[name]));
@@ -77,6 +81,9 @@ export function softNumbers(clusters: ArrayLike<number>, r: Float32Array) {
 /** The columns of a run that has these optional ones. */
 export const rowColumns = (has: OptionalColumns): [RowColumnName, RowColumn][] =>
   ALL.filter(([name, { isOptional }]) => !isOptional || has[name as keyof OptionalColumns]);
+
+/** What clusters and components are in the files of a run, by the numbers that the workers had: of the columns that have such. */
+export type FinalNumbers = { readonly [Name in RowColumnName]?: readonly number[] };
 
 /** The shape of a column of so many rows. */
 export const columnShape = ({ width }: Pick<RowColumn, 'width'>, rows: number): number[] =>

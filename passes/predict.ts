@@ -87,11 +87,11 @@ export async function loadLabeller(
     /** Of the distances of the run's rows, by cluster; null without `details`, or if an earlier version trained it. */
     quantiles: measured?.quantiles ?? null,
     /** The optional columns that there are. */
-    has: { log_density: Boolean(densities), map: map !== null },
+    has: { component: true, log_density: Boolean(densities), map: map !== null },
     /** A row has the same bits beside whatever other rows; else they may depend on how many are labelled at once. */
     isRowwise: backendOfIdentity(backend.identity) === 'wasm',
     /**
-     * Labels of raw rows, by the numbers of clusters, and which rows are outliers, 1 or 0, if the run has some. With `soft` also responsibilities, K a
+     * Labels of raw rows, by the numbers of clusters, their components, and which rows are outliers, 1 or 0, if the run has some. With `soft` also responsibilities, K a
      * row (where there is noise, its share is what they lack to 1, and the label of its rows −1); with `details` these, distances from the centres of the rows' clusters, and log densities, unless an earlier version trained the run. `placed`: also where
      * rows are on the map.
      */
@@ -114,13 +114,16 @@ export async function loadLabeller(
       const clusters = { labels: best, responsibilities: own!, components, ...found };
       const inNoise = noise && withNoise(clusters, dense!, noise.logDensity);
       const labels = inNoise ? inNoise.labels.map((label) => (label < k ? label : NOISE)) : clusters.labels;
+      const component = inNoise
+        ? components.map((own, i) => (labels[i] === NOISE ? NOISE : own))
+        : components;
       const responsibilities = inNoise
         ? firstColumns(inNoise.responsibilities, k + 1, k)
         : clusters.responsibilities;
       const log_density = densities ? (inNoise?.logDensities ?? dense) : null;
       const places = map && placed ? await map.place(scaled) : null;
       backend.free(scaled, ...outputs, ...(r ? [r] : []));
-      return { labels, responsibilities, outliers, distance, log_density, map: places };
+      return { labels, component, responsibilities, outliers, distance, log_density, map: places };
     },
     close() {
       map?.free();

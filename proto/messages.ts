@@ -7,7 +7,7 @@ import type { AnyTask } from './tasks.ts';
 /** The messages between coordinator and worker, as schemas with limits (README.md says what each means). Neither bytes nor sockets. */
 
 /** Increased with every change that an older peer would misread. */
-export const PROTOCOL = 13;
+export const PROTOCOL = 14;
 
 const count = z.int().check(z.nonnegative());
 const text = z.string().check(z.maxLength(4096));

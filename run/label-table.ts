@@ -17,6 +17,7 @@ export type LabelFormat = (typeof LABEL_FORMATS)[number];
 const NUMBER_COLUMNS = [
   ...([
     'cluster',
+    'component',
     ...ROW_NUMBERS,
     'outlier_score',
     'log_density',
@@ -53,7 +54,7 @@ export interface LabelTableWriter {
 }
 
 /** Whole numbers; the others are rounded to six decimals. */
-const INTEGERS: readonly string[] = ['cluster', 'cluster_or_outlier'];
+const INTEGERS: readonly string[] = ['cluster', 'component', 'cluster_or_outlier'];
 
 /** The name of the first column: that of the column of ids, unless another column of the table has that name. */
 export const nameOfRows = (id: string | null): string =>
@@ -265,12 +266,13 @@ export function labelColumns(
   outliers: number | null,
   ids: readonly number[] | null = null,
   called: readonly (Name | null)[] = [],
-  has: Pick<OptionalColumns, 'log_density' | 'map'> = NONE_OPTIONAL,
+  has: Pick<OptionalColumns, 'component' | 'log_density' | 'map'> = NONE_OPTIONAL,
 ) {
   const isNamed = called.some((one) => one && one.namedBy !== 'number');
   const names: LabelColumn[] = [
     'cluster',
     ...(isNamed ? (['cluster_name'] as const) : []),
+    ...(has.component ? (['component'] as const) : []),
     ...ROW_NUMBERS,
     'outlier_score',
   ];
@@ -279,7 +281,7 @@ export function labelColumns(
   if (has.map) names.push(...MAP_COLUMNS);
   return {
     names,
-    of({ labels, log_density, map, outliers: flags, ...numbers }: Omit<RowSlice, 'start'>) {
+    of({ labels, component, log_density, map, outliers: flags, ...numbers }: Omit<RowSlice, 'start'>) {
       // Rows that were set apart are far from all clusters, and noise is in none.
       const score = Float64Array.from(labels, (label, i) =>
         flags?.[i] || label === NOISE ? 1 : rounded(outlierScore(quantiles, label, numbers.distance[i])),
@@ -287,6 +289,7 @@ export function labelColumns(
       const shown = ids ? labels.map((label) => ids[label] ?? NOISE) : labels;
       return {
         ...{ cluster: shown, ...numbers, outlier_score: score },
+        ...(component && { component }),
         ...(log_density && { log_density }),
         ...(isNamed && { cluster_name: Array.from(labels, (label) => called[label]?.name ?? '') }),
         ...(outliers !== null && {

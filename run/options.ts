@@ -103,6 +103,10 @@ export const OPTIONS = {
       help: 'also write responsibilities.npy, N×K',
       fast: false,
     }),
+    components: option(yesOrNo(), {
+      help: 'also write components.npy, and the column in tables: the component of each row in the mixture',
+      fast: false,
+    }),
     outliers: optional(between(0, 1), 'none, no such column', {
       help: 'quantile such as 0.99: rows farther from the centre than that share of their cluster are -1 in the column cluster_or_outlier of labels.csv',
     }),

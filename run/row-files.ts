@@ -53,6 +53,7 @@ export async function* rowSlices(
         return [name, name === 'labels' ? Int32Array.from(read, numberOf) : ARRAYS[dtype].from(read)];
       });
       const slice: RowValues = {
+        component: null,
         log_density: null,
         map: null,
         outliers: null,
@@ -67,6 +68,7 @@ export async function* rowSlices(
 
 /** Which optional columns a run has in whole files. */
 export const optionalColumnsOf = (run: string): OptionalColumns => ({
+  component: existsSync(join(run, ROW_COLUMNS.component.file)),
   log_density: existsSync(join(run, ROW_COLUMNS.log_density.file)),
   map: existsSync(join(run, ROW_COLUMNS.map.file)),
   outliers: existsSync(join(run, ROW_COLUMNS.outliers.file)),

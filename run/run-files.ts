@@ -10,8 +10,6 @@ import { decode, type NumericArray, parseDtype } from '../data/arrays/dtype.ts';
 import { type ArrayFile, byteCount, openNpy, readNpy, tuple } from '../data/npy.ts';
 import {
   LABELS,
-  LOG_DENSITIES,
-  MAP,
   PARTS,
   PARTS_INDEX,
   type PartsIndex,
@@ -21,6 +19,7 @@ import {
   type StemOf,
   stemOf,
 } from '../data/row-parts.ts';
+import { type OptionalColumns, ROW_COLUMNS, type RowValues } from '../model/row-columns.ts';
 
 /**
  * The result files of a run, read with distrust: they may be damaged, and the run directory may come from elsewhere. So only
@@ -279,21 +278,25 @@ export function readRunResponsibilities(path: string, rows: number, k: number): 
   return readNpy(path, { within: dirname(path) }).data as Float32Array;
 }
 
-const readOptional =
-  (file: typeof LOG_DENSITIES | typeof MAP) =>
-  (run: string, rows: number): Float32Array | null => {
-    const stem = stemOf(file) as StemOf<{ file: typeof file }>;
+const readOptional = <Name extends keyof OptionalColumns>(name: Name) => {
+  const { file, dtype } = ROW_COLUMNS[name];
+  const stem = stemOf(file) as StemOf<{ file: typeof file }>;
+  return (run: string, rows: number): RowValues[Name] => {
     const isThere =
       existsSync(join(run, file)) ||
       (existsSync(join(run, PARTS_INDEX)) && readPartsIndex(run, rows).parts[0]?.[stem]);
-    return isThere ? (readRows(run, file, '<f4', rows) as Float32Array) : null;
+    return (isThere ? readRows(run, file, dtype, rows) : null) as RowValues[Name];
   };
+};
 
 /** Where rows are on the map, two numbers each; null where a run of an earlier version has no map. UserError unless it has all of these rows. */
-export const readRunMap = readOptional(MAP);
+export const readRunMap = readOptional('map');
 
 /** The log densities of rows; null by the graph likelihood, and of a run of an earlier version. UserError as of `readRunMap`. */
-export const readRunDensities = readOptional(LOG_DENSITIES);
+export const readRunDensities = readOptional('log_density');
+
+/** The components of rows; null of a run that was not asked for them. UserError as of `readRunMap`. */
+export const readRunComponents = readOptional('component');
 
 /** All labels of a run. UserError unless there is one for each of these rows. */
 export const readRunLabels = (run: string, rows: number): Int32Array =>

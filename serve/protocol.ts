@@ -21,19 +21,20 @@ const INPUT_TYPES = new Map<string, string>([
   ),
 ]);
 
+const INTEGER = { datatype: 'INT32', array: Int32Array, bytes: 4 } as const;
 const FLOAT = { datatype: 'FP32', array: Float32Array, bytes: 4 } as const;
 /** The outputs, one number a row; `probabilities` has one for each of the K clusters. */
 export const OUTPUTS = {
-  label: { datatype: 'INT32', array: Int32Array, bytes: 4 } as const,
+  label: INTEGER,
   confidence: FLOAT,
   outlier_score: { datatype: 'FP64', array: Float64Array, bytes: 8 } as const,
   ...(Object.fromEntries(
     ROW_NUMBERS.filter((name) => name !== 'confidence').map((name) => [name, FLOAT]),
   ) as Record<Exclude<RowNumber, 'confidence'>, typeof FLOAT>),
-  ...{ log_density: FLOAT, probabilities: FLOAT, map_x: FLOAT, map_y: FLOAT },
+  ...{ log_density: FLOAT, probabilities: FLOAT, component: INTEGER, map_x: FLOAT, map_y: FLOAT },
 };
-/** Those that take time or room, and are given only where they are asked for. */
-const ONLY_ASKED: readonly OutputName[] = ['probabilities', ...MAP_COLUMNS];
+/** Those that take time or room, or that few need, and are given only where they are asked for. */
+const ONLY_ASKED: readonly OutputName[] = ['probabilities', 'component', ...MAP_COLUMNS];
 export type OutputName = keyof typeof OUTPUTS;
 export type OutputArray = Int32Array | Float32Array | Float64Array;
 

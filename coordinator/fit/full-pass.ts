@@ -80,7 +80,7 @@ export async function labelAllRows(
   options: LabellingOptions = {},
 ): Promise<FullPassResult | null> {
   const { transform, likelihood, dispatcher } = run;
-  const { soft, covariance } = run.config;
+  const { soft, covariance, components: withComponents } = run.config;
   const { truth, below = 1, byMixture = false, groups, density = false, map = false } = options;
   const { ids, far = 0, review, noise } = options;
   const k = clusterCount(components, groups);
@@ -95,6 +95,7 @@ export async function labelAllRows(
     byMixture,
     ...(groups && { clusters: k }),
     ...(noise !== undefined && { noise }),
+    ...(withComponents && { components: true }),
     ...(density && { density }),
     ...(map && { map }),
   };
@@ -123,7 +124,7 @@ export async function labelAllRows(
   });
   const outliers = transform?.fences != null;
   const d = isGaussian ? transform.dim : null;
-  const has = { log_density: density, map, outliers };
+  const has = { component: withComponents, log_density: density, map, outliers };
   const writer = rowWriter(parts ? NO_FILES : out, layout, k, { soft, has, d, labelled }, (labels, start) => {
     for (const label of labels) counts[label]++;
     counter?.add(labels, truth!.subarray(start, start + labels.length));
@@ -136,7 +137,7 @@ export async function labelAllRows(
   function whole(unit: WorkUnit, results: Tensors): Tensors {
     if (!parts) return results;
     const rows = parts.read(...rowsOf(unit), has, take(results, 'hashes', 'uint8'));
-    assertRows(rows, labelled);
+    assertRows(rows, labelled, components);
     return { ...results, ...rows };
   }
   /** Takes what an earlier session has saved of the unit; false if there is nothing. */
@@ -185,11 +186,18 @@ export async function labelAllRows(
     const sizes = counts.slice(0, k);
     const clusters = ids ? [...sizes.keys()] : bySize(sizes);
     const inNoise = noise === undefined ? [] : [k];
-    await writer.finish(clusters, ids);
-    await parts?.finish([...placesOf(clusters), ...inNoise.map(() => NOISE)]);
     const order = ids
       ? [...Array(components).keys()]
       : componentOrder(clusters, components, groups, (component) => T[component][0]);
+    const numbers = {
+      labels: [
+        ...Array.from(placesOf(clusters), (place) => ids?.[place] ?? place),
+        ...inNoise.map(() => NOISE),
+      ],
+      component: [...placesOf(order)],
+    };
+    await writer.finish(clusters, numbers);
+    await parts?.finish(numbers);
     return {
       ...collector.result(clusters),
       order,
@@ -216,9 +224,13 @@ function keyOf(task: Task, layout: Layout, state: Dispatcher['state']): string {
 }
 
 /** Throws unless the columns of some rows are such as a worker returns. */
-function assertRows(rows: Tensors, k: number): void {
+function assertRows(rows: Tensors, k: number, components: number): void {
   const labels = rows.labels.data;
   const { data: distance } = rows.distance;
-  if (labels.some((label) => !(label >= 0 && label < k)) || distance.some((value) => !(value >= 0)))
+  if (
+    labels.some((label) => !(label >= 0 && label < k)) ||
+    rows.component?.data.some((component) => !(component >= NOISE && component < components)) ||
+    distance.some((value) => !(value >= 0))
+  )
     throw new UserError('a part of the labels has values that are none');
 }

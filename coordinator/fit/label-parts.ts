@@ -11,7 +11,15 @@ import { createNpy } from '../../data/npy.ts';
 import { PARTS, PARTS_INDEX, type PartsIndex, partName, rowsIn, SEEN, stemOf } from '../../data/row-parts.ts';
 import { elementCount } from '../../model/arrays.ts';
 import { isUnchanged, renumberLabels } from '../../model/order.ts';
-import { columnShape, type OptionalColumns, rowColumns } from '../../model/row-columns.ts';
+import {
+  columnShape,
+  type FinalNumbers,
+  type OptionalColumns,
+  ROW_COLUMNS,
+  type RowColumn,
+  type RowColumnName,
+  rowColumns,
+} from '../../model/row-columns.ts';
 import { decode, encode } from '../../proto/codec.ts';
 import { MAX_MESSAGE } from '../../proto/task-limits.ts';
 import { nd, type Tensors } from '../../proto/tensors.ts';
@@ -31,8 +39,8 @@ export interface LabelParts {
   read(from: number, to: number, has: OptionalColumns, hashes: Uint8Array): Tensors;
   /** Saves the other results of these rows. `failed` gets the error if that is not possible. */
   save(from: number, to: number, results: Tensors, failed: (error: Error) => void): void;
-  /** Gives the files their places and clusters their `numbers`, and writes the index. May be repeated. */
-  finish(numbers: readonly number[]): Promise<void>;
+  /** Gives the files their places, clusters and components their `numbers`, and writes the index. May be repeated. */
+  finish(numbers: FinalNumbers): Promise<void>;
 }
 
 /** Lets workers see the folder that they write to. UserError if one does not. */
@@ -70,6 +78,18 @@ export function labelParts(out: RunDirectory, key: string): LabelParts {
   /** Where a file is: it may have its final place already. */
   const placeOf = (name: string) =>
     existsSync(join(unfinished, name)) ? join(unfinished, name) : join(folder, name);
+
+  /** Writes the file once more, as a late worker may still write the other one: this one has the numbers. Returns its SHA-256. */
+  async function renumbered(name: string, rows: number, numbers: readonly number[]): Promise<string> {
+    const written = readWhole(join(unfinished, name), MAX_MESSAGE, { within: out.path });
+    const values = rowsIn(written, '<i4', rows);
+    if (!isUnchanged(numbers)) renumberLabels(values, numbers);
+    const file = createNpy(join(folder, name), '<i4', [rows]);
+    file.write(values, 0);
+    const sha256 = await file.sha256();
+    file.finish();
+    return sha256;
+  }
 
   return {
     saved(from, to) {
@@ -109,22 +129,21 @@ export function labelParts(out: RunDirectory, key: string): LabelParts {
       await Promise.all(saving);
       const inOrder = [...parts.values()].sort((a, b) => a.from - b.from);
       const index: PartsIndex = { rows: inOrder.at(-1)!.to, parts: [] };
-      for (const { from, to, labels: own, ...others } of inOrder) {
+      for (const { from, to, ...own } of inOrder) {
         await yieldToEventLoop();
         out.assertThere();
-        for (const { file } of Object.values(others).filter((other) => other !== undefined))
-          if (existsSync(join(unfinished, file)))
-            attempted(file, 'written', () => renameSync(join(unfinished, file), join(folder, file)));
-        const { file: name } = own;
-        // A late worker may still write the other file: this one has the numbers.
-        const written = readWhole(join(unfinished, name), MAX_MESSAGE, { within: out.path });
-        const labels = rowsIn(written, '<i4', to - from);
-        if (!isUnchanged(numbers)) renumberLabels(labels, numbers);
-        const file = createNpy(join(folder, name), '<i4', [to - from]);
-        file.write(labels, 0);
-        const sha256 = await file.sha256();
-        file.finish();
-        index.parts.push({ from, to, labels: { file: name, sha256 }, ...others });
+        const files = { ...own };
+        for (const [column, { file: whole }] of Object.entries(ROW_COLUMNS) as [RowColumnName, RowColumn][]) {
+          const stem = stemOf(whole) as keyof typeof own;
+          const name = own[stem]?.file;
+          if (name === undefined) continue;
+          const renumbering = numbers[column];
+          if (renumbering)
+            files[stem] = { file: name, sha256: await renumbered(name, to - from, renumbering) };
+          else if (existsSync(join(unfinished, name)))
+            attempted(name, 'written', () => renameSync(join(unfinished, name), join(folder, name)));
+        }
+        index.parts.push({ from, to, ...files });
       }
       out.json(PARTS_INDEX, index);
     },

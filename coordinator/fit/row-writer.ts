@@ -3,15 +3,14 @@ import { LABELS } from '../../data/row-parts.ts';
 import { firstColumns } from '../../model/arrays.ts';
 import { confidenceOf, reachOf } from '../../model/description/distances.ts';
 import type { Block, Layout } from '../../model/layout.ts';
+import { isUnchanged, type Order, renumberLabels, reorderColumns } from '../../model/order.ts';
 import {
-  isUnchanged,
-  NOISE,
-  type Order,
-  placesOf,
-  renumberLabels,
-  reorderColumns,
-} from '../../model/order.ts';
-import { columnShape, type OptionalColumns, type RowColumn, rowColumns } from '../../model/row-columns.ts';
+  columnShape,
+  type FinalNumbers,
+  type OptionalColumns,
+  type RowColumn,
+  rowColumns,
+} from '../../model/row-columns.ts';
 import { type Tensors, take } from '../../proto/tensors.ts';
 
 /** Writes what there is of each row to the whole files of a run, as it comes from workers, in whatever order. */
@@ -29,6 +28,8 @@ export interface OutputFile {
 export interface Output {
   pieces(name: string, dtype: RowColumn['dtype'], shape: number[]): OutputFile;
 }
+
+const TYPES = { '<i4': 'int32', '<f4': 'float32', '|b1': 'uint8' } as const;
 
 const NO_FILE: OutputFile = { write() {}, async update() {}, async finish() {}, abort() {} };
 
@@ -83,7 +84,7 @@ export function rowWriter(
       judge(part);
       const labels = Int32Array.from(part.labels.data);
       const values = (name: string, dtype: RowColumn['dtype']) =>
-        name === 'labels' ? labels : take(part, name, dtype === '|b1' ? 'uint8' : 'float32');
+        name === 'labels' ? labels : take(part, name, TYPES[dtype]);
       let at = 0;
       for (const { start, count } of blocks) {
         for (const { name, dtype, width, file } of columns)
@@ -96,11 +97,12 @@ export function rowWriter(
         at += count;
       }
     },
-    async finish(order: Order, ids?: readonly number[]): Promise<void> {
-      const numbers = Array.from(placesOf(order), (place) => ids?.[place] ?? place);
-      while (numbers.length < labelled) numbers.push(NOISE);
-      const [{ file: labels }] = columns;
-      if (!isUnchanged(numbers)) await labels.update(1, (piece) => renumberLabels(piece, numbers));
+    /** `order`: of clusters. */
+    async finish(order: Order, numbers: FinalNumbers): Promise<void> {
+      for (const { name, file } of columns) {
+        const own = numbers[name];
+        if (own && !isUnchanged(own)) await file.update(1, (piece) => renumberLabels(piece, own));
+      }
       if (!isUnchanged(order)) await responsibilities?.update(k, (piece) => reorderColumns(piece, order));
       for (const file of files) await file.finish();
     },

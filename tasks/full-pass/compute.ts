@@ -17,6 +17,7 @@ import {
 import { rowClusters } from '../../model/gaussian/components.ts';
 import { withNoise } from '../../model/gaussian/noise.ts';
 import type { Block } from '../../model/layout.ts';
+import { NOISE } from '../../model/order.ts';
 import { priority } from '../../model/random.ts';
 import {
   columnShape,
@@ -62,6 +63,7 @@ export const fullPass: TaskFunction<'full-pass'> = async (context, task, unit) =
   const total = blocks.reduce((sum, block) => sum + block.count, 0);
   const labels = zeros(labelDtype(k), total);
   const flags = transform.fences && new Uint8Array(total);
+  const ofMixture = task.components ? new Int32Array(total) : null;
   const soft = task.soft ? new Float32Array(total * k) : null;
   const centres = {
     k: components,
@@ -103,6 +105,10 @@ export const fullPass: TaskFunction<'full-pass'> = async (context, task, unit) =
       const inNoise = noise === undefined ? null : withNoise(own, dense!, noise);
       const { labels: z, responsibilities: r } = inNoise ?? own;
       labels.set(z, at);
+      ofMixture?.set(
+        own.components.map((component, i) => (z[i] < clusters ? component : NOISE)),
+        at,
+      );
       if (outliers) flags!.set(outliers, at);
       const counting = (of: Int32Array) =>
         outliers || inNoise ? of.map((value, i) => (outliers?.[i] || z[i] >= clusters ? -1 : value)) : of;
@@ -141,6 +147,7 @@ export const fullPass: TaskFunction<'full-pass'> = async (context, task, unit) =
   const T = statistics.read();
   const rows = {
     labels: nd(labels),
+    ...(ofMixture && { component: nd(ofMixture) }),
     ...forSoftNumbers((name) => nd(numbers[name])),
     distance: nd(distance),
     ...(density && { log_density: nd(densities) }),
@@ -178,6 +185,7 @@ async function writePart(
   must(last.index - first.index === blocks.length - 1, 'the rows of a part are not consecutive');
   const has = (name: string) => name in rows;
   const columns = rowColumns({
+    component: has('component'),
     log_density: has('log_density'),
     map: has('map'),
     outliers: has('outliers'),

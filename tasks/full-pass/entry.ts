@@ -43,6 +43,7 @@ const rowResults = (columns: [string, RowColumn][], areFiles: boolean): TensorSp
 function rowSpec({ width, values }: RowColumn) {
   const shape = width === 1 ? ['n'] : ['n', width];
   if (values === 'clusters') return label(shape, index('G'));
+  if (values === 'components') return int32(shape, whole(-1, 'K'));
   if (values === 'flags') return uint8(shape, index(2));
   if (values === 'finite') return float32(shape);
   return float32(shape, values === 'any' ? anyNumbers : positiveOrZero);
@@ -56,6 +57,8 @@ export const entries = {
       clusters: z.optional(natural),
       /** log of the density of a background: its rows have the label after those of the clusters, and count in no statistics. */
       noise: z.optional(z.number()),
+      /** The component of each row too. */
+      components: z.optional(z.boolean()),
       /** Log densities too. */
       density: z.optional(z.boolean()),
       /** Rows are placed on the map too. */
@@ -80,9 +83,11 @@ export const entries = {
     }),
     largest: (task, sizes) =>
       (FORWARD_ROWS / 2 + sizes.blockRows) * Math.max(widestOf(task, sizes), task.map ? sizes.units : 0),
-    results: ({ soft, far, density = false, map = false, parts }, { transform }) => ({
+    results: ({ soft, far, components = false, density = false, map = false, parts }, { transform }) => ({
       ...rowResults(
-        rowColumns({ log_density: density, map, outliers: 'fenced' in transform }),
+        rowColumns({
+          ...{ component: components, log_density: density, map, outliers: 'fenced' in transform },
+        }),
         parts !== undefined,
       ),
       // A column of rows of one of these names would not compile.

@@ -1,9 +1,12 @@
 // Clusters of several components: labels, models for other programs, cuts and updates are of clusters.
 import assert from 'node:assert/strict';
-import { existsSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { before, describe, test } from 'node:test';
+import { parse } from 'csv-parse/sync';
 import { readNpy } from '../../data/npy.ts';
+import { openRun } from '../../library/open-run.ts';
+import { predict as librarysPredict } from '../../library/predict.ts';
 import { generator } from '../../model/random.ts';
 import { assertOnnxPredicts, exportedLabels } from './exported.ts';
 import {
@@ -44,10 +47,27 @@ const flat = Float32Array.from(first.values.flat());
 const [run, apart] = ['run', 'apart'].map(path);
 const componentsOf = (of: string) => readNpy(join(of, 'mixture/clusters.npy')).data as Int32Array;
 
+const rowComponentsOf = (of: string) => readNpy(join(of, 'components.npy')).data as Int32Array;
+const columnOf = (table: string, name: string) =>
+  (parse(readFileSync(table, 'utf8'), { columns: true }) as Record<string, string>[]).map((row) =>
+    Number(row[name]),
+  );
+
+/** Each component is of one cluster, that of `mixture/`, whose labels are ids in an update. */
+function assertRefined(of: string, components: Int32Array) {
+  const { ids } = runFileOf(of);
+  const clusters = componentsOf(of);
+  const labels = Array.from(components, (component) => clusters[component]);
+  assert.deepEqual(
+    labels.map((cluster) => ids?.[cluster] ?? cluster),
+    [...labelsOf(of).data],
+  );
+}
+
 describe('a ring beside Gaussians', () => {
   let result: ReturnType<typeof jsonOf>;
   before(async () => {
-    result = jsonOf(await dpmesh(trainArgs(data, run)));
+    result = jsonOf(await dpmesh(trainArgs(data, run, '--components')));
   });
 
   test('is one cluster, of several components; a note says so', () => {
@@ -61,8 +81,41 @@ describe('a ring beside Gaussians', () => {
 
   test('has the same bytes with three workers', async () => {
     const again = path('three');
-    jsonOf(await dpmesh(trainArgs(data, again, '--workers', 3)));
+    jsonOf(await dpmesh(trainArgs(data, again, '--components', '--workers', 3)));
     assert.deepEqual(resultHashes(again), resultHashes(run));
+  });
+
+  test('has a component of the mixture for each row, in tables too, whoever writes them', async () => {
+    const components = rowComponentsOf(run);
+    assertRefined(run, components);
+    assert.deepEqual(
+      times(componentsOf(run).length, (component) => components.filter((own) => own === component).length),
+      [...readNpy(join(run, 'mixture/counts.npy')).data],
+    );
+    assert.deepEqual(columnOf(join(run, 'labels.csv'), 'component'), [...components]);
+    const parts = path('parts');
+    jsonOf(await dpmesh(trainArgs(data, parts, '--components', '--labels-out', 'shards', '--workers', 2)));
+    assert.deepEqual((await openRun(parts)).result!.components, components);
+    assert.deepEqual((await openRun(run)).result!.components, components);
+
+    const plain = path('plain');
+    jsonOf(await dpmesh(trainArgs(data, plain)));
+    assert.ok(!existsSync(join(plain, 'components.npy')));
+    assert.equal((await openRun(plain)).result!.components, null);
+    const predict = ['predict', '--run', plain, '--data', data, '--components', '--out'];
+    const out = path('predicted.csv');
+    for (const how of [[], ['--clusters', 2]]) {
+      const { code, stderr } = await dpmesh([...predict, out, '--force', ...how]);
+      assert.equal(code, 0, stderr);
+      assert.deepEqual(columnOf(out, 'component'), [...components]);
+    }
+    refused(await dpmesh([...predict, path('none.npy')]), '--components is a column of a table');
+    const fresh = { values: flat, columns: 2 };
+    assert.deepEqual(
+      (await librarysPredict({ run: plain, data: fresh, components: true })).components,
+      components,
+    );
+    assert.equal((await librarysPredict({ run: plain, data: fresh })).components, null);
   });
 
   test('is what predict, TensorFlow.js and ONNX label', async () => {
@@ -114,6 +167,7 @@ describe('updates of a ring beside Gaussians', () => {
       assert.deepEqual([[...ids].sort(), lineage], [[0, 1, 2, 3], []]);
       assert.deepEqual(runFileOf(out).ids, ids);
       assert.ok(purity(labelsOf(out).data as Int32Array, classes) > 0.99);
+      assertRefined(out, rowComponentsOf(out));
       before = out;
     }
     const again = path('again');

@@ -44,7 +44,15 @@ describe('a run with noise', () => {
   const first = rowsOf('first.npy', 400, 400);
   let printed: string;
   before(async () => {
-    const { code, stdout, stderr } = await dpmesh(['train', first.data, '--noise', '--soft', '--out', run]);
+    const { code, stdout, stderr } = await dpmesh([
+      'train',
+      first.data,
+      '--noise',
+      '--soft',
+      '--components',
+      '--out',
+      run,
+    ]);
     assert.equal(code, 0, stderr);
     assert.doesNotMatch(stderr, /warning/);
     printed = stdout;
@@ -83,12 +91,19 @@ describe('a run with noise', () => {
     const labels = labelsOf(run);
     const { shape, data } = readNpy(join(run, 'responsibilities.npy'));
     assert.deepEqual(shape, [labels.length, 3]);
-    for (const [row, [, cluster, confidence, , score]] of tableOf(join(run, 'labels.csv')).entries()) {
+    for (const [row, [, cluster, , confidence, , score]] of tableOf(join(run, 'labels.csv')).entries()) {
       assert.equal(cluster, labels[row]);
       const sum = data[3 * row] + data[3 * row + 1] + data[3 * row + 2];
       if (cluster === -1) assert.ok(Math.abs(1 - sum - confidence) < 1e-5 && score === 1);
       else assert.ok(score < 1 || confidence < 1);
     }
+  });
+
+  test('it is of no component', async () => {
+    const components = [...readNpy(join(run, 'components.npy')).data].map(Number);
+    assert.deepEqual(components, labelsOf(run));
+    const { components: predicted } = await predict({ run, data: first.data, components: true });
+    assert.deepEqual([...predicted!], components);
   });
 
   test('its report is drawn, its clusters are joined, and a cut keeps it', async () => {

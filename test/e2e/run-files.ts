@@ -2,7 +2,7 @@
 import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { eventsOf, ofType, type RunningProcess, sha256, until } from '../../bench/processes.ts';
-import { ROW_COLUMNS, rowColumns } from '../../model/row-columns.ts';
+import { NONE_OPTIONAL, ROW_COLUMNS, rowColumns } from '../../model/row-columns.ts';
 
 /** The URL of the live page of a run, once it has logged it. */
 export const pageUrlOf = (run: RunningProcess) =>
@@ -23,7 +23,7 @@ export function checkpointsOf(run: string): string[] {
 }
 
 /** What there is of each row of a run without outliers. */
-export const ROW_FILES = rowColumns({ log_density: true, map: true, outliers: false }).map(
+export const ROW_FILES = rowColumns({ ...NONE_OPTIONAL, log_density: true, map: true }).map(
   ([, { file }]) => file,
 );
 
@@ -35,7 +35,9 @@ export function resultHashes(run: string): string[] {
       .map((name) => join(folder, name)),
   );
   const { file: density } = ROW_COLUMNS.log_density;
-  const others = ['labels.parquet', 'copies.npy', density].filter((name) => existsSync(join(run, name)));
+  const others = ['labels.parquet', 'components.npy', 'copies.npy', density].filter((name) =>
+    existsSync(join(run, name)),
+  );
   return [
     ...ROW_FILES.filter((name) => name !== density),
     'labels.csv',

@@ -129,12 +129,12 @@ describe('labels', () => {
         lines.map((line) => Number(line.split(',')[column])),
       );
       const data = { values: easy.rows, columns: D };
-      const { labels, responsibilities, map } = await predict({
+      const { labels, components, responsibilities, map } = await predict({
         run: path(name),
         data,
-        soft: true,
-        map: true,
+        ...{ soft: true, map: true, components: true },
       });
+      assert.deepEqual(found.component, Array.from(components!));
       assert.deepEqual(found.label, Array.from(labels));
       const places = own('map.npy');
       assert.deepEqual(Array.from(map!), places);

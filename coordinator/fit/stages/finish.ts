@@ -311,7 +311,10 @@ async function writeDescriptions(
     : await writeLabelFiles(out, source, config, {
         quantiles,
         ...{ rows: layout.rows, ids: labels },
-        has: { log_density: densities !== null, map: true, outliers: hasOutliers },
+        has: {
+          component: config.components,
+          ...{ log_density: densities !== null, map: true, outliers: hasOutliers },
+        },
         ...{ called: called.slice(0, k), shown, warn },
       });
   const names = shownNames(source);

@@ -98,6 +98,7 @@ async function labelled(
         each!(unit, [
           {
             labels: nd(Uint8Array.from(rows, label)),
+            component: nd(Int32Array.from(rows, label)),
             T: nd(T),
             ...shownOf(own, rows, label),
             seen: nd(Float32Array.of(unit.shard)),
@@ -115,7 +116,7 @@ async function labelled(
     abort: assert.fail,
   };
   const run = {
-    config: { soft: true, covariance: 'diag' },
+    config: { soft: true, covariance: 'diag', components: true },
     dispatcher,
     transform: { fences: isOutlier && {}, dim: 1 },
     likelihood: { name: likelihood },
@@ -140,6 +141,7 @@ describe('the full pass numbers clusters by their exact sizes', () => {
       [10_000, 4000, 4000, 2000, 0],
     );
     const labels = readNpy(join(out.path, 'labels.npy')).data;
+    assert.deepEqual(readNpy(join(out.path, 'components.npy')).data, labels);
     const soft = readNpy(join(out.path, 'responsibilities.npy')).data;
     const sums = new Float64Array(K);
     for (let row = 0; row < ROWS; row++) {

@@ -71,6 +71,8 @@ class DPMesh(Parameters, Options):
         Where each row is on the map of the report; None for a run of an earlier version.
     responsibilities_ : ndarray of float32, shape (n_samples, n_clusters_)
         How much of each row belongs to each cluster; only with ``soft=True``.
+    components_ : ndarray of int32, shape (n_samples,)
+        The component of the mixture that each row is in, of which a cluster may have several; only with ``components=True``.
     n_features_in_ : int
         The number of columns.
     feature_names_in_ : ndarray of str
@@ -317,10 +319,12 @@ class DPMesh(Parameters, Options):
         self.result_ = result
         self.lineage_: list[dict[str, Any]] = run.lineage()
         self.drift_: dict[str, Any] | None = run.drift()
-        for name in ("feature_names_in_", "responsibilities_"):
+        for name in ("feature_names_in_", "components_", "responsibilities_"):
             vars(self).pop(name, None)
         if data.names is not None:
             self.feature_names_in_ = data.names
+        if self.components:
+            self.components_: NDArray[np.int32] = run.rows("components.npy", run.left_out())
         if self.soft:
             self.responsibilities_: NDArray[np.float32] = run.rows("responsibilities.npy", np.nan)
         rows = data.rows

@@ -37,6 +37,7 @@ RESULT_OPTIONS = {
     "keep_copies": "keepCopies",
     "replicates": "replicates",
     "soft": "soft",
+    "components": "components",
     "outliers": "outliers",
     "labels_parquet": "labelsParquet",
     "seed": "seed",
@@ -128,6 +129,7 @@ class Options:
         keep_copies: bool | None = None,
         replicates: int | None = None,
         soft: bool | None = None,
+        components: bool | None = None,
         outliers: float | None = None,
         labels_parquet: bool | None = None,
         seed: int | str | None = None,
@@ -248,6 +250,9 @@ class Options:
             far K and the clusters depend on the rows; a whole number from 2 to 100. Default: none.
         soft : bool
             also write responsibilities.npy, N×K. Default: false.
+        components : bool
+            also write components.npy, and the column in tables: the component of each row in the mixture.
+            Default: false.
         outliers : float
             quantile such as 0.99: rows farther from the centre than that share of their cluster are -1 in the
             column cluster_or_outlier of labels.csv; above 0 and below 1. Default: none, no such column.
@@ -414,6 +419,7 @@ class Options:
         self.keep_copies = keep_copies
         self.replicates = replicates
         self.soft = soft
+        self.components = components
         self.outliers = outliers
         self.labels_parquet = labels_parquet
         self.seed = seed
