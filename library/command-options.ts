@@ -45,7 +45,7 @@ export const PREDICT = {
   }),
   skipBad: option(yesOrNo(), { help: 'leave out images that cannot be decoded', fast: false }),
   out: option(output(), {
-    help: 'output file of the labels: .npy, int32, or a table with their confidence and distances: .csv or .parquet',
+    help: 'output file of the labels: .npy, int32, or a table, .csv or .parquet',
     isRequired: true,
   }),
   soft: option(outputOrNot(), { help: 'output file of the responsibilities: .npy, float32, N×K' }),

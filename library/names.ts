@@ -163,8 +163,8 @@ export interface AddedWords {
 }
 
 /**
- * Gives a finished run what a run with texts has: keywords, typical texts and names of its clusters and of the joins of its tree, and the texts
- * of its sample, for updates. Names by hand or by a model stay.
+ * Gives a finished run keywords, typical texts and names of its clusters and of the joins of its tree, and the texts of its sample, for
+ * updates. Names by hand or by a model stay.
  *
  * @throws {UserError} (rejection) if the run is an update, not finished or in use, or there is not a text for each row
  * @throws {AbortError} (rejection) if `signal` is aborted

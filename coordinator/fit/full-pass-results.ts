@@ -196,9 +196,9 @@ export async function resultTree(
   // Those without rows have the last numbers.
   const sizes = counts.filter((rows) => rows > 0);
   try {
-    const { joins, halves } = await levels(run, state, T, sizes.length);
+    const { joins, halves, components } = await levels(run, state, T, sizes.length);
     const tree = { likelihood: name, measure: heights.measure };
-    return savedTree(tree, { sizes, joins }, nextSplits(sizes, halves, heights.order));
+    return savedTree(tree, { sizes, joins }, nextSplits(sizes, halves, heights.order), components);
   } catch (error) {
     if (!(error instanceof NotPositiveDefiniteError)) throw error;
     return null;

@@ -1,6 +1,6 @@
 import type { Transform } from '../../data/transform.ts';
 import type { Niw } from '../../model/gaussian/niw.ts';
-import type { ClusterHalves, Join } from '../../model/hierarchy/dendrogram.ts';
+import type { ClusterHalves, ComponentTree, Join } from '../../model/hierarchy/dendrogram.ts';
 import type { Layout } from '../../model/layout.ts';
 import type { Seed } from '../../model/random.ts';
 import type { Change, Schedule } from '../../model/schedule.ts';
@@ -118,8 +118,9 @@ export interface Start {
 /** The target of the clustering net, as the task `cluster-steps` has it. */
 export type Target = Pick<TaskOf<'cluster-steps'>, 'form' | 'field'>;
 
-/** The joins above the clusters, and the sub-clusters below them; null for a cluster without any that a split step could propose. */
+/** The joins above the clusters, and below them the sub-clusters, null for a cluster without any that a split step could propose, or the components. */
 export interface Levels {
   joins: Join[];
   halves: (ClusterHalves | null)[];
+  components?: ComponentTree[];
 }

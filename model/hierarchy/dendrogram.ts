@@ -17,6 +17,12 @@ export interface Dendrogram {
   readonly joins: readonly Join[];
 }
 
+/** How the components of a cluster of several join: 0 … m−1 are `components`, by their numbers in the mixture. */
+export interface ComponentTree extends Dendrogram {
+  readonly cluster: number;
+  readonly components: readonly number[];
+}
+
 /** A cluster of a cut: some clusters of the partition as one. */
 export interface Group {
   /** In the tree: K + j is what join j made. */

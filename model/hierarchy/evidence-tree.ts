@@ -15,7 +15,7 @@ import { logMarginal, type Niw } from '../gaussian/niw.ts';
 import { NotPositiveDefiniteError, whitened, whitener } from '../linalg.ts';
 import type { Parts } from '../state.ts';
 import { addStatistics, mean, scatter } from '../statistics.ts';
-import type { ClusterHalves, Join } from './dendrogram.ts';
+import type { ClusterHalves, ComponentTree, Join } from './dendrogram.ts';
 
 /** Unions may take so long to evaluate, ns: a partner is looked for among as many near clusters as that allows. */
 const BUDGET = 2e9;
@@ -135,6 +135,36 @@ function cheapest(node: Node, others: Node[], count: number): Node[] {
   });
   const limit = costs.toSorted()[count - 1];
   return others.filter((_, i) => costs[i] <= limit);
+}
+
+/**
+ * The trees of clusters of several components, in nats a row of all rows, as that of the clusters. Without components that have no rows, and
+ * without clusters of which that leaves one, or whose components are too flat for float64.
+ *
+ * @param T statistics of each component
+ * @param members the components of each cluster
+ */
+export function componentTrees(
+  prior: Niw,
+  T: readonly Float64Array[],
+  members: readonly number[][],
+  alpha: number,
+): ComponentTree[] {
+  const rowsOf = (components: readonly number[]) => components.reduce((sum, own) => sum + T[own][0], 0);
+  const total = rowsOf(members.flat());
+  return members.flatMap((all, cluster): ComponentTree[] => {
+    const components = all.filter((component) => T[component][0] > 0);
+    if (components.length < 2) return [];
+    const own = components.map((component) => T[component]);
+    try {
+      const share = rowsOf(components) / total;
+      const joins = evidenceTree(prior, own, alpha).map((join) => ({ ...join, height: share * join.height }));
+      return [{ cluster, components, sizes: own.map(([rows]) => Math.max(1, Math.round(rows))), joins }];
+    } catch (error) {
+      if (!(error instanceof NotPositiveDefiniteError)) throw error;
+      return [];
+    }
+  });
 }
 
 /** The means of the clusters, where their pooled covariance is I. */

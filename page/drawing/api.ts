@@ -1,5 +1,5 @@
 import type { Densities } from '../../model/gaussian/estep.ts';
-import type { Dendrogram } from '../../model/hierarchy/dendrogram.ts';
+import type { ComponentTree, Dendrogram } from '../../model/hierarchy/dendrogram.ts';
 import { diagonalOf } from '../../model/linalg.ts';
 import type { Mixture } from '../../model/mixture.ts';
 import type { Layer } from '../../model/nets/net.ts';
@@ -56,6 +56,8 @@ export interface MergeTree extends Dendrogram {
   measure: string;
   /** Which clusters would split next, and into about how many rows each, the first in front. */
   next?: readonly { cluster: number; sizes: readonly number[]; height: number }[];
+  /** How components join within clusters of several. */
+  components?: readonly ComponentTree[];
   /** The labels of its clusters, where these are not their numbers. */
   ids?: readonly number[];
 }

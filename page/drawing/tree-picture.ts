@@ -17,7 +17,7 @@ import {
 } from './svg.ts';
 import { compactCount, count, counted, threeDigits } from './text.ts';
 
-/** The tree of merges as it is drawn, its root on the left, the clusters on the right; its cuts, and the splits below it. */
+/** The tree of merges as it is drawn, its root on the left, the clusters on the right, beside these the joins of their components; its cuts, and the splits below it. */
 
 /** Of more clusters, those below the upper joins are shown as groups. */
 const MOST_LEAVES = 60;
@@ -43,21 +43,28 @@ interface Branch {
 interface TreeLayout {
   /** Clusters, or groups of them, from top to bottom. */
   readonly leaves: readonly Group[];
-  /** The nodes of the tree that they are. */
+  /** The nodes of the tree that they are; the middle of each, and the height of all, in leaves from the top. */
   readonly nodes: readonly number[];
+  readonly middles: readonly number[];
+  readonly height: number;
   /** The last joins, in their order. */
   readonly branches: readonly Branch[];
 }
 
-/** Places of the last 59 joins at most, and of what they join. The larger branch of each is above the other. */
-export function treeLayout(tree: Dendrogram): TreeLayout {
+/** Places of the last 59 joins at most, and of what they join. The larger branch of each is above the other. `room`: that a node takes, in leaves. */
+export function treeLayout(tree: Dendrogram, room: (node: number) => number = () => 1): TreeLayout {
   const { sizes, joins } = tree;
   const k = sizes.length;
   const groups = groupsAt(tree, Math.min(k, MOST_LEAVES));
   const shown = joins.slice(k - groups.size);
   const nodes = leavesOf(tree, groups);
+  let height = 0;
+  const middles = nodes.map((node) => {
+    height += room(node);
+    return height - room(node) / 2;
+  });
   const places = new Map<number, TreePlace>(
-    nodes.map((node, i) => [node, { height: null, y: i + 0.5, first: groups.get(node)!.from[0] }]),
+    nodes.map((node, i) => [node, { height: null, y: middles[i], first: groups.get(node)!.from[0] }]),
   );
   const branches = shown.map(({ a, b, height }, i): Branch => {
     const ends = [places.get(a)!, places.get(b)!] as const;
@@ -66,7 +73,7 @@ export function treeLayout(tree: Dendrogram): TreeLayout {
     places.set(2 * k - groups.size + i, at);
     return { at, ends, left: shown.length - i };
   });
-  return { leaves: nodes.map((node) => groups.get(node)!), nodes, branches };
+  return { leaves: nodes.map((node) => groups.get(node)!), nodes, middles, height, branches };
 }
 
 /** The nodes of the groups, from top to bottom. */
@@ -155,11 +162,17 @@ function shownJoins(tree: Dendrogram): string {
   return branches.length < all ? `the last ${branches.length} of ${count(all)} joins` : '';
 }
 
+/** Why components are one cluster: what the heights of their joins do not say. */
+const JOINED = 'joined as rows show no valleys between them';
+
 /** What the picture means. */
 export function treeLegend(tree: MergeTree): string {
   const shown = shownJoins(tree);
   return [
     'On the right, clusters and their rows; the numbers at the last joins are how many clusters each leaves.',
+    ...(tree.components?.length
+      ? [`Dashed, on an axis of their own: components of a cluster, ${JOINED}.`]
+      : []),
     ...(shown ? [`Shown are ${shown}; in brackets, the clusters of a group.`] : []),
     `Axis: ${tree.measure}.`,
     'dpmesh cut writes the labels of fewer clusters.',
@@ -173,6 +186,12 @@ const RIGHT = 8;
 const GAPS = [22, 14] as const;
 /** The joins are at least this wide: the rest can be scrolled to. */
 const LEAST_WIDTH = 120;
+
+/** From the mark of a cluster to its name, where some have several components: an axis, of which each has at least this much of a leaf's height. */
+const STRIP = 110;
+const ROOM = 0.3;
+/** From the mark to the last join of the components. */
+const STEM = 8;
 
 /** Joins, from the root, that say how many clusters they leave. */
 const MOST_NUMBERED = 12;
@@ -196,18 +215,23 @@ export function treePicture(
   cut: TreeCut | null = null,
   called: (node: number) => string = () => '',
 ): string {
-  const layout = treeLayout(tree);
-  const { leaves, nodes, branches } = layout;
+  const inner = new Map(tree.components?.map((own) => [own.cluster, own]));
+  const room = (node: number) =>
+    Math.max(1, ROOM * Math.min(MOST_LEAVES, inner.get(node)?.sizes.length ?? 0));
+  const layout = treeLayout(tree, room);
+  const { leaves, nodes, middles, height, branches } = layout;
   const names = leaves.map((leaf, i) => {
     const name = [...called(nodes[i])];
     const short = name.length > MOST_CHARACTERS ? [...name.slice(0, MOST_CHARACTERS - 1), '…'] : name;
     return `${groupName(leaf, tree)} ${short.join('')}`.trimEnd();
   });
   const rows = leaves.map((leaf) => compactCount(leaf.rows));
-  const labels = GAPS[0] + widest(names) + GAPS[1] + widest(rows) + RIGHT;
+  const strip = nodes.some((node) => inner.has(node)) ? STRIP : 0;
+  const labels = strip + GAPS[0] + widest(names) + GAPS[1] + widest(rows) + RIGHT;
   const width = Math.max(cut?.width ?? WIDTH, Math.ceil(LEFT + LEAST_WIDTH + labels));
   const step = leaves.length > 30 ? 16 : 20;
-  const box = { left: LEFT, right: width - labels, top: TOP, bottom: TOP + step * leaves.length + 6 };
+  const box = { left: LEFT, right: width - labels, top: TOP, bottom: TOP + step * height + 6 };
+  const inside = { ...box, left: box.right + GAPS[0] - 4, right: box.right + strip };
   const isGraph = tree.likelihood === 'graph';
   const scale = heightScale(
     branches.map(({ at }) => at.height),
@@ -226,10 +250,10 @@ export function treePicture(
     text(x(at) - 4, y(at) - 3, String(left), { anchor: 'end', tone: 'mute', size: 11, halo: true }),
   );
   const ends = leaves.flatMap(({ from: [first] }, i) => {
-    const middle = y({ y: i + 0.5 });
+    const middle = y({ y: middles[i] });
     return [
       `<path d="M${num(box.right + 10)} ${num(middle)}${markerPath(markerStyle(labelIn(tree, first)).shape, 4.5)}" fill="${colour(first)}"/>`,
-      text(box.right + GAPS[0], middle + 4, names[i], { bold: true, size: 11.5 }),
+      text(box.right + strip + GAPS[0], middle + 4, names[i], { bold: true, size: 11.5 }),
       text(width - RIGHT, middle + 4, rows[i], { anchor: 'end', size: 11.5 }),
     ];
   });
@@ -247,10 +271,51 @@ export function treePicture(
       title: isGraph ? 'resolution γ' : 'nats a row',
     }),
     ...lines,
+    strip ? componentJoins(tree, layout, { step, room, colour, box: inside }) : '',
     cut ? cutLine(tree, layout, cut.left, scale, box) : '',
     ...numbers,
     ...ends,
   );
+}
+
+/**
+ * Beside clusters of several components, how these join: by the same measure, but on an axis of their own. One Gaussian may do for two clusters, as a ring and what
+ * is within it, and not for one of them, so that within a cluster joins may be higher than above it.
+ */
+function componentJoins(
+  { components = [], ids }: MergeTree,
+  { nodes, middles }: TreeLayout,
+  {
+    step,
+    room,
+    colour,
+    box,
+  }: { step: number; room(node: number): number; colour(cluster: number): string; box: Box },
+): string {
+  const shown = components.filter(({ cluster }) => nodes.includes(cluster));
+  const heights = shown.flatMap(({ joins }) => joins.map(({ height }) => height));
+  const scale = heightScale(heights, [box.right, box.left + STEM]);
+  const pictures = shown.map((own) => {
+    const { leaves, branches } = treeLayout(own);
+    const middle = box.top + step * middles[nodes.indexOf(own.cluster)];
+    const x = ({ height }: TreePlace) => (height === null ? box.right : scale(height));
+    const across = step * room(own.cluster);
+    const y = (place: TreePlace) => middle + 0.8 * across * (place.y / leaves.length - 0.5);
+    const [{ at: last }] = branches.slice(-1);
+    const d = branches.map(
+      ({ at, ends: [a, b] }) => `M${num(x(a))} ${num(y(a))}H${num(x(at))}V${num(y(b))}H${num(x(b))}`,
+    );
+    const name = `Cluster ${labelIn({ ids }, own.cluster)}: ${counted(own.sizes.length, 'component')}, ${JOINED}`;
+    const stem = `M${num(box.left)} ${num(middle)}V${num(y(last))}H${num(x(last))}`;
+    const place = `x="${num(box.left)}" y="${num(middle - across / 2)}" width="${num(box.right - box.left)}" height="${num(across)}"`;
+    return `<g class="components"><title>${name}</title><rect ${place} fill="none" pointer-events="all"/><path d="${d.join('')}${stem}" fill="none" stroke="${colour(own.cluster)}" stroke-width="1" stroke-dasharray="3 2"/></g>`;
+  });
+  // There is no room for all decades.
+  const ends = Object.assign((height: number) => scale(height), {
+    ticks: () => [scale.ticks(2)[0], ...scale.ticks(2).slice(1).slice(-1)],
+    tickFormat: scale.tickFormat,
+  });
+  return [bottomAxis(ends, box, { title: 'components' }), ...pictures].join('');
 }
 
 /** Between the last join that is made and the next one. */

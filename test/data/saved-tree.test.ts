@@ -73,6 +73,26 @@ describe('tree.json', () => {
     assert.deepEqual(readSavedTree(runFiles(runWith(graph))), graph);
   });
 
+  test('may have trees of components within clusters', () => {
+    const own = { cluster: 0, components: [0, 1, 2], sizes: [30, 15, 4] };
+    const joins = [
+      { a: 1, b: 2, height: 0.2 },
+      { a: 0, b: 3, height: 5 },
+    ];
+    const both = savedTree({ likelihood: 'gaussian', measure: 'nats a row' }, tree, [], [{ ...own, joins }]);
+    assert.deepEqual(
+      both.components![0].joins.map(({ size }) => size),
+      [19, 49],
+    );
+    assert.deepEqual(readSavedTree(runFiles(runWith(both))), both);
+  });
+
+  const ring = {
+    cluster: 1,
+    components: [1, 2],
+    sizes: [30, 10],
+    joins: [{ a: 0, b: 1, height: 1, size: 40 }],
+  };
   const withJoin = (i: number, change: object): SavedTree => ({
     ...tree,
     joins: tree.joins.map((own, j) => (i === j ? { ...own, ...change } : own)),
@@ -101,6 +121,22 @@ describe('tree.json', () => {
     ['splits into three', withNext([1, [20, 10, 10], 0]), /next\.0\.sizes is not/],
     ['splits at no height', withNext([1, [20, 20], null]), /next\.0\.height is not/],
     ['splits last what it would first', rising, /next\.1 is out of order/],
+    [
+      'has components of no cluster',
+      { ...tree, components: [{ ...ring, cluster: 3 }] },
+      /components\.0 are of 3/,
+    ],
+    ['has components of one twice', { ...tree, components: [ring, ring] }, /components\.1 are of 1/],
+    [
+      'splits what has components',
+      { ...withNext([1, [20, 20], 0]), components: [ring] },
+      /components\.0 are of 1/,
+    ],
+    [
+      'joins too few components',
+      { ...tree, components: [{ ...ring, joins: [] }] },
+      /components\.0: it has 0 joins of 2 clusters/,
+    ],
     [
       'splits last what it would first, of a graph',
       {

@@ -8,6 +8,7 @@ import { readNpy } from '../../data/npy.ts';
 import { openRun } from '../../library/open-run.ts';
 import { predict as librarysPredict } from '../../library/predict.ts';
 import { generator } from '../../model/random.ts';
+import type { SavedTree } from '../../run/tree.ts';
 import { assertOnnxPredicts, exportedLabels } from './exported.ts';
 import {
   changedCopy,
@@ -137,6 +138,17 @@ describe('a ring beside Gaussians', () => {
     const { code, stderr } = await dpmesh(['cut', '--run', run, '--clusters', 3, '--out', path('cut.npy')]);
     assert.equal(code, 0, stderr);
     assert.equal(new Set(readNpy(path('cut.npy')).data).size, 3);
+    const tree: SavedTree = JSON.parse(readFileSync(join(run, 'tree.json'), 'utf8'));
+    assert.deepEqual([tree.clusters, tree.joins.length], [4, 3]);
+    const clusters = componentsOf(run);
+    const [within, ...others] = tree.components!;
+    assert.deepEqual(others, []);
+    assert.deepEqual(
+      within.components,
+      [...clusters.keys()].filter((component) => clusters[component] === within.cluster),
+    );
+    assert.equal(within.joins.at(-1)!.size, tree.sizes[within.cluster]);
+    assert.ok(tree.next!.every(({ cluster }) => cluster !== within.cluster));
   });
 
   test('is in pieces with --shapes off', async () => {

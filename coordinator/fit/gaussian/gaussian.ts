@@ -1,6 +1,6 @@
 import { UserError } from '../../../base/user-error.ts';
 import { componentsOf, sumsByCluster } from '../../../model/gaussian/components.ts';
-import { evidenceHalves, evidenceTree } from '../../../model/hierarchy/evidence-tree.ts';
+import { componentTrees, evidenceHalves, evidenceTree } from '../../../model/hierarchy/evidence-tree.ts';
 import { halfSize } from '../../../model/layout.ts';
 import { chooseByWeight, lloydCentres } from '../../../model/mixture.ts';
 import { generator } from '../../../model/random.ts';
@@ -120,10 +120,14 @@ function gaussianLikelihood(initK: number): LikelihoodModel {
       const joins = evidenceTree(state.prior, own, config.alpha);
       const halves = await finalHalves(run, state, T);
       // One of several components has pieces, not halves.
-      const proposals = componentsOf(state.mixture.k, state.groups)
-        .slice(0, clusters)
-        .map(([first, ...others]) => (others.length ? [] : halves[first]));
-      return { joins, halves: evidenceHalves(state.prior, own, proposals, config.alpha) };
+      const members = componentsOf(state.mixture.k, state.groups).slice(0, clusters);
+      const proposals = members.map(([first, ...others]) => (others.length ? [] : halves[first]));
+      return {
+        joins,
+        halves: evidenceHalves(state.prior, own, proposals, config.alpha),
+        // Those that --clusters has joined are clusters of this tree.
+        components: config.clusters === null ? componentTrees(state.prior, T, members, config.alpha) : [],
+      };
     },
     ofSample: () => gaussianLikelihood(initK),
   };

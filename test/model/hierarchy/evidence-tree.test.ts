@@ -4,7 +4,7 @@ import fc from 'fast-check';
 import { logSplitRatio } from '../../../model/gaussian/hastings.ts';
 import { niwPrior } from '../../../model/gaussian/niw.ts';
 import { cutAt, type Join } from '../../../model/hierarchy/dendrogram.ts';
-import { evidenceTree } from '../../../model/hierarchy/evidence-tree.ts';
+import { componentTrees, evidenceTree } from '../../../model/hierarchy/evidence-tree.ts';
 import { generator } from '../../../model/random.ts';
 import { addStatistics, type Covariance } from '../../../model/statistics.ts';
 import { COVARIANCES, close, forAll, statisticsOf } from '../support.ts';
@@ -60,6 +60,24 @@ function naiveTree(T: Float64Array[], covariance: Covariance): Join[] {
   }
   return joins;
 }
+
+test('trees of components are those of their cluster alone, in nats a row of all', () => {
+  const own = prior(2, 'full');
+  const T = blobs(3, centresOf(3, 7, 2, 6));
+  T[4] = new Float64Array(T[4].length);
+  const members = [[0, 2, 5], [1], [3, 4], [6]];
+  const trees = componentTrees(own, T, members, ALPHA);
+  // One of two components without rows leaves one.
+  assert.deepEqual(
+    trees.map(({ cluster, components, sizes }) => [cluster, components, sizes]),
+    [[0, [0, 2, 5], [60, 60, 60]]],
+  );
+  const alone = evidenceTree(own, [T[0], T[2], T[5]], ALPHA);
+  for (const [i, { a, b, height }] of trees[0].joins.entries()) {
+    assert.deepEqual([a, b], [alone[i].a, alone[i].b]);
+    close(height, alone[i].height / 2, 1e-12);
+  }
+});
 
 describe('joins by evidence', () => {
   test('are the cheapest of all pairs, at the log H of the split that undoes them for each row', () => {

@@ -68,6 +68,40 @@ test('the tree comes with the end of the run; the dial joins clusters in table, 
   });
 });
 
+test('joins of components are beside their cluster, whatever the dial says, also on a phone', async () => {
+  const joins = [
+    { a: 0, b: 1, height: 0.01 },
+    { a: 2, b: 3, height: 7 },
+  ];
+  const tree = (tree: MergeTree) => ({
+    ...tree,
+    components: [1, 4].map((cluster) => ({ cluster, components: [], sizes: [30, 20, 10], joins })),
+  });
+  for (const width of [320, 1280])
+    await onPage(
+      { epochs: 60, rows: 200, status: 'done', tree },
+      async (page) => {
+        await page.locator('#tree').waitFor();
+        const dashed = page.locator('#tree g.components path');
+        assert.equal(await dashed.count(), 2);
+        const strokes = () =>
+          dashed.evaluateAll((paths) => paths.map((path) => path.getAttribute('stroke')).sort());
+        assert.deepEqual(await strokes(), [COLOURS[1], COLOURS[4]].sort());
+        assert.equal(await page.locator('#tree path.inkline').count(), 9);
+        assert.equal(
+          await page.locator('#tree g.components title').first().textContent(),
+          'Cluster 1: 3 components, joined as rows show no valleys between them',
+        );
+        assert.match(await textOf(page, 'tree-legend'), / Dashed, on an axis of their own: components of /);
+        await page.locator('#dial').fill('1');
+        await becomes(page, 'cut', /^1 cluster$/);
+        assert.deepEqual(await strokes(), [COLOURS[0], COLOURS[0]]);
+        assert.equal(await overflow(page), 0, `${width} px`);
+      },
+      { viewport: { width, height: 780 } },
+    );
+});
+
 test('of many clusters the last joins are shown, also on a phone', async () => {
   for (const width of [320, 1280])
     await onPage(

@@ -3,7 +3,15 @@ import { test } from 'node:test';
 import { heightScale } from '../../../page/drawing/charts.ts';
 import type { Cluster } from '../../../page/drawing/model-view.ts';
 import { COLOURS } from '../../../page/drawing/svg.ts';
-import { cutText, groupName, inCut, nextSplitText, treeLayout } from '../../../page/drawing/tree-picture.ts';
+import {
+  cutText,
+  groupName,
+  inCut,
+  nextSplitText,
+  treeLayout,
+  treeLegend,
+  treePicture,
+} from '../../../page/drawing/tree-picture.ts';
 
 /** Clusters of these sizes, each joined with the group of all before it. */
 const chain = (sizes: number[], heights: number[]) => ({
@@ -39,7 +47,10 @@ test('places of joins: the larger branch above, each in the middle of its two', 
     ],
   );
   assert.equal(branches[2].ends[1], branches[1].at);
-  const alone = { leaves: [{ node: 0, rows: 9, from: [0], height: null }], nodes: [0], branches: [] };
+  const alone = {
+    leaves: [{ node: 0, rows: 9, from: [0], height: null }],
+    ...{ nodes: [0], middles: [0.5], height: 1, branches: [] },
+  };
   assert.deepEqual(treeLayout({ sizes: [9], joins: [] }), alone);
 });
 
@@ -140,4 +151,42 @@ test('the next splits: three at most, none if they are not known', () => {
     nextSplitText({ ...tree, next }),
     /^Next to split: cluster 3 .*; then cluster 0 .*; then cluster 1 [^;]*$/,
   );
+});
+
+/** Six components of cluster 2. */
+const six = {
+  cluster: 2,
+  components: [2, 3, 4, 5, 6, 7],
+  ...chain([9, 7, 5, 4, 3, 2], [0, 0.1, 0.2, 0.5, 3]),
+};
+
+test('a cluster of several components has their joins beside it, in its colour', () => {
+  const plain = treePicture(tree);
+  assert.doesNotMatch(plain, /class="components"/);
+  assert.doesNotMatch(treeLegend(tree), /components/);
+  const ring = { ...tree, components: [six], ids: [4, 0, 9, 1, 2] };
+  const drawn = treePicture(ring);
+  const [, title, d, colour] =
+    /<g class="components"><title>([^<]*)<\/title><rect [^>]*\/><path d="([^"]*)" fill="none" stroke="([^"]*)"/.exec(
+      drawn,
+    )!;
+  assert.equal(title, 'Cluster 9: 6 components, joined as rows show no valleys between them');
+  assert.equal(colour, COLOURS[9]);
+  // Five joins, and from the cluster to the last of them.
+  assert.equal(d.match(/M/g)!.length, 6);
+  const lines = (svg: string) => svg.match(/class="inkline"/g)!.length;
+  assert.equal(lines(drawn), lines(plain));
+  assert.match(treeLegend(ring), /Dashed, on an axis of their own: components of a cluster, joined as rows/);
+  const cut = treePicture(ring, { left: 2, colours: [1, 2, 1, 2, 5], width: 600 });
+  assert.match(cut, new RegExp(`<g class="components">.*stroke="${COLOURS[1]}"`));
+});
+
+test('it takes more room, and none where it is one of a group', () => {
+  const { nodes, middles, height } = treeLayout(tree, (node) => (node === 2 ? 3 : 1));
+  assert.deepEqual(nodes, [0, 2, 1, 3, 4]);
+  assert.deepEqual([middles, height], [[0.5, 2.5, 4.5, 5.5, 6.5], 7]);
+  const sizes = Array.from({ length: 70 }, (_, c) => 70 - c);
+  const many = { ...tree, ...chain(sizes, [...sizes.slice(1).keys()]), components: [six] };
+  assert.doesNotMatch(treePicture(many), /class="components"/);
+  assert.match(treePicture({ ...many, components: [{ ...six, cluster: 69 }] }), /class="components"/);
 });

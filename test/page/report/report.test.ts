@@ -100,6 +100,10 @@ describe('pictures are sound', () => {
   });
   const zoomed = { width: 300, height: 200, from: 3, to: 9, at: 4 };
   const nine = treeOf(9, (i) => i);
+  const componentsIn = (cluster: number) => ({
+    ...treeOf(cluster ? 2 : 100, (i) => i / 1e4),
+    ...{ cluster, components: [] },
+  });
   const cases: [string, () => string][] = [
     ['10 clusters', () => pointsPicture(viewOf(10, 5))],
     ['60 clusters', () => pointsPicture(viewOf(60, 5, 4000))],
@@ -129,6 +133,7 @@ describe('pictures are sound', () => {
     ['a tree of a graph', () => treePicture(treeOf(61, (i) => Math.max(0, 40 - i), 'graph'))],
     ['a tree of 2,000', () => treePicture(treeOf(2000, (i) => 1e-7 * 1.02 ** i))],
     ['a tree that is cut', () => treePicture(nine, { left: 4, colours: [1, 2], width: 320 })],
+    ['a tree with components', () => treePicture({ ...nine, components: [0, 7].map(componentsIn) })],
     [
       'names that are markup',
       () => pairsTable('a', ['<b>'], ['<script>"&\u0000\ud800', 'b\u202e'], [[7, 1]]),
