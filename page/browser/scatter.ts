@@ -4,6 +4,8 @@ import {
   axesText,
   dotOf,
   drawPoints,
+  ellipsesText,
+  hasComponents,
   IDENTITY,
   type PointScene,
   pointScene,
@@ -14,7 +16,7 @@ import {
   WHOLE,
   type Zoom,
 } from '../drawing/points.ts';
-import { colourOf, hexOf, mix, type Rgb, rgbOf } from '../drawing/svg.ts';
+import { colourOf, DASHES, hexOf, mix, type Rgb, rgbOf } from '../drawing/svg.ts';
 import { counted, percent } from '../drawing/text.ts';
 import { cssColour, cssRgb } from './controls.ts';
 import { byId, fitCanvas, placeTooltip, setText } from './dom.ts';
@@ -127,11 +129,13 @@ export function scatterPlot(
     if (!view) return;
     const { cluster, point } = whatIsAt(at);
     if (cluster === null) return leave();
-    const { id, slot, rows, group } = view.clusters[cluster];
+    const { id, slot, rows, group, components } = view.clusters[cluster];
     const share = shareOf(view, cluster);
     highlight.hover(slot);
     const joined = group ? ` · joined as ${group}` : '';
-    setText(tooltip, `Cluster ${id} · ${counted(Math.round(rows), 'row')} · ${percent(share)}${joined}`);
+    const within = components.length > 1 ? ` · ${counted(components.length, 'component')}` : '';
+    const size = `${counted(Math.round(rows), 'row')} · ${percent(share)}`;
+    setText(tooltip, `Cluster ${id} · ${size}${within}${joined}`);
     placeTooltip(tooltip, at[0], at[1], box.clientWidth, box.clientHeight);
     montage.show(point === null ? cluster : null, id);
   }
@@ -175,7 +179,9 @@ export function scatterPlot(
       context.stroke(path);
       context.lineWidth = c === lit ? 2.5 : 1.5;
       context.strokeStyle = outlineOf(colours[c]);
+      context.setLineDash(hasComponents(view!.clusters[c]) ? DASHES : []);
       context.stroke(path);
+      context.setLineDash([]);
     }
     context.globalAlpha = 1;
   }
@@ -244,6 +250,7 @@ export function scatterPlot(
       // There is a better one.
       byId('on-map').hidden = next.dim <= 2 || !byId('panel-whole').hidden;
       byId('ellipse-hint').hidden = next.isMap;
+      setText(byId('ellipse-hint'), `${ellipsesText(next)}.`);
       byId('map-hint').hidden = !next.isMap;
       reset.hidden = zoom === WHOLE && turned() === IDENTITY;
       setText(byId('axes'), axesText(next));

@@ -1,8 +1,9 @@
-import { curveHeight, type ModelView } from './model-view.ts';
+import { type Cluster, curveHeight, type ModelView } from './model-view.ts';
 import { inPicture } from './projection.ts';
 import {
   clipped,
   colourOf,
+  DASHES,
   mark,
   markerPath,
   markerStyle,
@@ -238,6 +239,13 @@ function curvePath({ centres, covariances }: ModelView, c: number, viewport: Vie
   return `M${points.join('L')}`;
 }
 
+/** A cluster of several is no ellipse itself. */
+export const hasComponents = ({ components }: Pick<Cluster, 'components'>): boolean => components.length > 1;
+
+/** What its ellipses are. */
+export const ellipsesText = ({ clusters }: ModelView): string =>
+  `Ellipses: two standard deviations${clusters.some(hasComponents) ? ', dashed of components of one cluster' : ''}`;
+
 /** What the two axes show. */
 export function axesText({ dim, k, weights, shares, isMap }: ModelView): string {
   if (isMap) return 'a map';
@@ -273,7 +281,7 @@ export function pointsPicture(view: ModelView): string {
       `${id}-in`,
       box,
       dots(scene, rowsOf, ids) +
-        outlineShapes(scene, shown, ids) +
+        outlineShapes(scene, shown, view.clusters) +
         shown.map((c) => numberShape(scene, c, ids[c])).join(''),
     ),
     text(WIDTH / 2, HEIGHT + 14, axesText(view), { anchor: 'middle', tone: 'mute' }),
@@ -312,9 +320,13 @@ export const greyDots = (
     ? `<path d="${rows.map((row) => `M${num(xs[row])} ${num(ys[row])}h0`).join('')}" fill="none" stroke="${NOISE_COLOUR}" stroke-width="${num(1.4 * radius)}" stroke-linecap="round" stroke-opacity="0.6"/>`
     : '';
 
-const outlineShapes = ({ outlines }: PointScene, shown: readonly number[], ids: readonly number[]) =>
+const outlineShapes = ({ outlines }: PointScene, shown: readonly number[], clusters: readonly Cluster[]) =>
   `<g fill="none" stroke-width="${shown.length > 30 ? 1.2 : 1.8}">${shown
-    .flatMap((c) => (outlines[c] ? [`<path d="${outlines[c]}" stroke="${colourOf(ids[c])}"/>`] : []))
+    .filter((c) => outlines[c])
+    .map((c) => {
+      const dashes = hasComponents(clusters[c]) ? ` stroke-dasharray="${DASHES.join(' ')}"` : '';
+      return `<path d="${outlines[c]}" stroke="${colourOf(clusters[c].id)}"${dashes}/>`;
+    })
     .join('')}</g>`;
 
 /** The label of a cluster in a circle, with a line to the centre where it stands beside that. */

@@ -81,6 +81,9 @@ export function curve(d: string, stroke?: string, width = 2): string {
   return `<path d="${d}" fill="none" ${colour} stroke-width="${num(width)}" stroke-linejoin="round" stroke-linecap="round"/>`;
 }
 
+/** Of lines that are of components of a cluster of several. */
+export const DASHES = [4, 3] as const;
+
 /** A mark in the text colour, outlined in the background colour. */
 export function mark(d: string): string {
   return `<path class="mark" d="${d}" fill="${INK}" stroke="${PAPER}" stroke-width="1.2"/>`;

@@ -7,6 +7,7 @@ import {
   COLOURS,
   colourOf,
   curve,
+  DASHES,
   markerPath,
   markerStyle,
   num,
@@ -308,7 +309,7 @@ function componentJoins(
     const name = `Cluster ${labelIn({ ids }, own.cluster)}: ${counted(own.sizes.length, 'component')}, ${JOINED}`;
     const stem = `M${num(box.left)} ${num(middle)}V${num(y(last))}H${num(x(last))}`;
     const place = `x="${num(box.left)}" y="${num(middle - across / 2)}" width="${num(box.right - box.left)}" height="${num(across)}"`;
-    return `<g class="components"><title>${name}</title><rect ${place} fill="none" pointer-events="all"/><path d="${d.join('')}${stem}" fill="none" stroke="${colour(own.cluster)}" stroke-width="1" stroke-dasharray="3 2"/></g>`;
+    return `<g class="components"><title>${name}</title><rect ${place} fill="none" pointer-events="all"/><path d="${d.join('')}${stem}" fill="none" stroke="${colour(own.cluster)}" stroke-width="1" stroke-dasharray="${DASHES.join(' ')}"/></g>`;
   });
   // There is no room for all decades.
   const ends = Object.assign((height: number) => scale(height), {

@@ -6,7 +6,7 @@ import { filesOfPicture, PICTURES, type PictureName, REPORT, REPORT_FILES } from
 import { kChart, lossChart } from '../drawing/charts.ts';
 import { nodeNames } from '../drawing/clusters.ts';
 import { mapPicture } from '../drawing/map-picture.ts';
-import { pointsPicture } from '../drawing/points.ts';
+import { ellipsesText, pointsPicture } from '../drawing/points.ts';
 import { riverPicture } from '../drawing/river.ts';
 import { inDark } from '../drawing/svg.ts';
 import { treePicture } from '../drawing/tree-picture.ts';
@@ -109,7 +109,7 @@ export function* picturesOf(contents: ReportContents): Generator<CaptionedPictur
       pointsPicture(view),
       view.dim === 1
         ? 'Rows in the colour of their cluster, each at an arbitrary height below the cluster’s curve: its density times its weight.'
-        : 'Rows in the colour of their cluster, ellipses at two standard deviations, projected onto the axes of largest scatter between the centres. The smallest clusters, with less than a hundredth of the rows together, and the few that are far from all others have no say in these, and may lie outside: their numbers are at the edge.',
+        : `Rows in the colour of their cluster, projected onto the axes of largest scatter between the centres. The smallest clusters, with less than a hundredth of the rows together, and the few that are far from all others have no say in these, and may lie outside: their numbers are at the edge. ${ellipsesText(view)}.`,
     );
   if (map && !whole)
     yield picture(

@@ -309,7 +309,7 @@ export const RECIPES: Record<string, Recipe> = {
         (own) => draws[own](),
       );
     },
-    options: { noise: true },
+    options: { noise: true, components: true },
     k: [3, 3],
     ari: 0.85,
     also: ({ summary }) => assert.ok(summary.noise > 450 && summary.noise < 600, `${summary.noise}`),

@@ -132,6 +132,8 @@ describe('view', { skip: noBrowser }, () => {
         colours: await colours(page),
         cut: await textOf(page, 'cut'),
         points: await labelOf(page, 'scatter'),
+        ellipses: await textOf(page, 'ellipse-hint'),
+        joins: await page.locator('#tree g.components title').allTextContents(),
       });
       await close();
     };
@@ -158,6 +160,8 @@ describe('view', { skip: noBrowser }, () => {
       colours: clusters.map(({ cluster }) => colourOf(cluster)),
       cut: (looks[0] as { cut: string }).cut,
       points: `4,000 sample points in ${clusters.length} clusters`,
+      ellipses: 'Ellipses: two standard deviations, dashed of components of one cluster.',
+      joins: [`Cluster 0: ${weights.length - 1} components, joined as rows show no valleys between them`],
     });
   });
 

@@ -12,7 +12,7 @@ import {
   type DisplaySample,
   sampledRows,
 } from '../../../page/drawing/model-view.ts';
-import { axesText, pointScene, pointsPicture } from '../../../page/drawing/points.ts';
+import { axesText, ellipsesText, pointScene, pointsPicture } from '../../../page/drawing/points.ts';
 import { colourOf } from '../../../page/drawing/svg.ts';
 import { inCut, treePicture } from '../../../page/drawing/tree-picture.ts';
 import { treeOf, world } from '../browser/world.ts';
@@ -155,6 +155,10 @@ test('clusters of several components: an ellipse for each, one number, and one l
       [...pointsPicture(view).matchAll(/font-weight="600"[^>]*>(\d)<\/text>/g)].map(([, id]) => id).sort(),
       ['0', '1', '2', '3'],
     );
+    const dashed = (of: typeof view) => pointsPicture(of).match(/stroke-dasharray/g)?.length ?? 0;
+    assert.deepEqual([dashed(view), dashed(parts)], [2, 0]);
+    assert.match(ellipsesText(view), /, dashed of components of one cluster$/);
+    assert.doesNotMatch(ellipsesText(parts), /dashed/);
     if (dim > 1) assert.match(axesText(view), /between components$/);
     const map = createMap()(view, display, scale);
     if (map.isMap) assert.equal(pointScene(map, { width: 600, height: 400 }).numbers.length, 4);
