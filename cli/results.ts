@@ -35,7 +35,7 @@ export const predict = defineCommand({
     const { labelFormatOf } = await import('../run/label-file.ts');
     if (components && labelFormatOf(out) === '.npy')
       throw new UserError(
-        `--components is a column of a table: give --out one that ends in .csv or .parquet`,
+        '--components is a column of a table: give --out one that ends in .csv or .parquet',
       );
     const { predict } = await import('../library/predict.ts');
     const data = await dataPathOf(values.data);

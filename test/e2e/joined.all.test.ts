@@ -54,6 +54,18 @@ const columnOf = (table: string, name: string) =>
     Number(row[name]),
   );
 
+const treeOf = (of: string): SavedTree => JSON.parse(readFileSync(join(of, 'tree.json'), 'utf8'));
+
+/** The tree has the joins of the components of the ring, the one cluster that has several. */
+function assertJoined(of: string) {
+  const clusters = [...componentsOf(of)];
+  const ring = clusters.find((cluster, component) => clusters.indexOf(cluster) < component)!;
+  assert.deepEqual(
+    treeOf(of).components!.map(({ cluster, components }) => [cluster, components]),
+    [[ring, [...clusters.keys()].filter((component) => clusters[component] === ring)]],
+  );
+}
+
 /** Each component is of one cluster, that of `mixture/`, whose labels are ids in an update. */
 function assertRefined(of: string, components: Int32Array) {
   const { ids } = runFileOf(of);
@@ -99,6 +111,11 @@ describe('a ring beside Gaussians', () => {
     assert.deepEqual((await openRun(parts)).result!.components, components);
     assert.deepEqual((await openRun(run)).result!.components, components);
 
+    const named = changedCopy(run, path('named'), () => {});
+    const renamed = await dpmesh(['rename', named, '0', 'the ring']);
+    assert.equal(renamed.code, 0, renamed.stderr);
+    assert.deepEqual(columnOf(join(named, 'labels.csv'), 'component'), [...components]);
+
     const plain = path('plain');
     jsonOf(await dpmesh(trainArgs(data, plain)));
     assert.ok(!existsSync(join(plain, 'components.npy')));
@@ -138,15 +155,10 @@ describe('a ring beside Gaussians', () => {
     const { code, stderr } = await dpmesh(['cut', '--run', run, '--clusters', 3, '--out', path('cut.npy')]);
     assert.equal(code, 0, stderr);
     assert.equal(new Set(readNpy(path('cut.npy')).data).size, 3);
-    const tree: SavedTree = JSON.parse(readFileSync(join(run, 'tree.json'), 'utf8'));
+    const tree = treeOf(run);
     assert.deepEqual([tree.clusters, tree.joins.length], [4, 3]);
-    const clusters = componentsOf(run);
-    const [within, ...others] = tree.components!;
-    assert.deepEqual(others, []);
-    assert.deepEqual(
-      within.components,
-      [...clusters.keys()].filter((component) => clusters[component] === within.cluster),
-    );
+    assertJoined(run);
+    const [within] = tree.components!;
     assert.equal(within.joins.at(-1)!.size, tree.sizes[within.cluster]);
     assert.ok(tree.next!.every(({ cluster }) => cluster !== within.cluster));
   });
@@ -180,6 +192,7 @@ describe('updates of a ring beside Gaussians', () => {
       assert.deepEqual(runFileOf(out).ids, ids);
       assert.ok(purity(labelsOf(out).data as Int32Array, classes) > 0.99);
       assertRefined(out, rowComponentsOf(out));
+      assertJoined(out);
       before = out;
     }
     const again = path('again');

@@ -103,13 +103,15 @@ class Fitted(unittest.TestCase):
 
     @classmethod
     def setUpClass(cls) -> None:
-        cls.model = DPMesh(**SEARCH, soft=True, outliers=0.9).fit(X)
+        cls.model = DPMesh(**SEARCH, soft=True, components=True, outliers=0.9).fit(X)
 
     def test_clusters_are_found(self) -> None:
         model = self.model
         self.assertEqual(model.n_clusters_, 3)
         self.assertEqual(len({*zip(model.labels_.tolist(), TRUTH.tolist(), strict=True)}), 3)
         self.assertEqual(model.labels_.dtype, np.int32)
+        # Each is of one component.
+        np.testing.assert_array_equal(model.components_, model.labels_)
         self.assertEqual(model.n_features_in_, 3)
         self.assertFalse(hasattr(model, "feature_names_in_"))
         self.assertFalse(model.outliers_.any())
