@@ -12,11 +12,10 @@ import {
   regrown,
   responsibilities,
   softSplitFromAbove,
-  softStatistics,
   splitFurther,
 } from '../../../model/gaussian/soft-split.ts';
 import { generator } from '../../../model/random.ts';
-import { type Covariance, scatter } from '../../../model/statistics.ts';
+import { type Covariance, scatter, softStatistics } from '../../../model/statistics.ts';
 import { COVARIANCES, close, normalRows, statisticsOf } from '../support.ts';
 
 const ones = (n: number) => new Float64Array(n).fill(1);
