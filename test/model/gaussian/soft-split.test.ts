@@ -2,12 +2,10 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { CLOSE } from '../../../model/gaussian/evidence-for-k.ts';
 import { logSplitRatio } from '../../../model/gaussian/hastings.ts';
-import { niwPrior, priorOfClusters } from '../../../model/gaussian/niw.ts';
 import { singleClusterGain } from '../../../model/gaussian/single-cluster.ts';
 import {
   bestSoftSplit,
   logSoftRatio,
-  type PriorOf,
   ratioOf,
   regrown,
   responsibilities,
@@ -15,33 +13,9 @@ import {
   splitFurther,
 } from '../../../model/gaussian/soft-split.ts';
 import { generator } from '../../../model/random.ts';
-import { type Covariance, scatter, softStatistics } from '../../../model/statistics.ts';
-import { COVARIANCES, close, normalRows, statisticsOf } from '../support.ts';
-
-const ones = (n: number) => new Float64Array(n).fill(1);
-
-/** Rows with mean 0 and variance 1 in each column, and the learned prior of a run with one cluster. */
-function oneCluster(values: number[], d: number, covariance: Covariance = 'full') {
-  const n = values.length / d;
-  const T = statisticsOf(values, d, 'full');
-  const spread = scatter(T, d, 'full').map((value) => value / n);
-  const rows = Float64Array.from(
-    values,
-    (value, p) => (value - T[1 + (p % d)] / n) / Math.sqrt(spread[(p % d) * (d + 1)]),
-  );
-  const all = softStatistics(rows, d, ones(n), 1, 'full')[0];
-  const data = scatter(all, d, 'full').map((value) => value / n);
-  const start = niwPrior({
-    mean: new Float64Array(d),
-    kappa: 1e-4,
-    nu: 2 * d + 1,
-    psi: covariance === 'full' ? data.map((value) => value * d) : new Float64Array(d).fill(d),
-    covariance,
-    estimate: 'mean',
-  });
-  const priorOf: PriorOf = (parts) => (parts.length ? priorOfClusters(start, 1, parts, data) : start);
-  return { rows, d, n, priorOf, start };
-}
+import { type Covariance, softStatistics } from '../../../model/statistics.ts';
+import { COVARIANCES, close, normalRows } from '../support.ts';
+import { oneCluster } from './one-cluster.ts';
 
 /** The best split, and what a law of a single cluster gains. */
 function judged(values: number[], d: number, covariance: Covariance = 'full') {
