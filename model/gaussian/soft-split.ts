@@ -163,9 +163,14 @@ function refined(
   }
 }
 
-/** A part: the statistics, the column of responsibilities, and the rows in which these matter; of hundreds of parts, a row is of a few. */
-interface Part {
+/** The union of some parts: its statistics, and their numbers. */
+export interface Union {
   t: Float64Array;
+  of: number[];
+}
+
+/** A part with the column of responsibilities, and the rows in which these matter; of hundreds of parts, a row is of a few. */
+interface Part extends Union {
   j: number;
   rows: number[];
 }
@@ -174,11 +179,18 @@ interface Part {
  * The parts that are left when those whose union has more evidence are joined, the best first; statistics alone. Candidates are neighbours by their
  * means, and a union has the neighbours of both (a contracted graph of nearest neighbours). Changes responsibilities.
  */
-function joined(prior: Niw, { T, r }: SoftParts, alpha: number): Float64Array[] {
+const joined = (prior: Niw, { T, r }: SoftParts, alpha: number): Float64Array[] =>
+  unions(prior, T, r, alpha, 1).map(({ t }) => t);
+
+/** The same of parts that share no rows, by their untempered statistics: with the numbers of those of which each is the union. */
+export const joinedHard = (prior: Niw, T: Float64Array[], alpha: number, zeta: number): Union[] =>
+  unions(prior, T, new Float64Array(0), alpha, zeta);
+
+function unions(prior: Niw, T: Float64Array[], r: Float64Array, alpha: number, zeta: number): Part[] {
   const m = T.length;
-  const parts = T.map((t, j): Part => ({ t, j, rows: [] }));
+  const parts = T.map((t, j): Part => ({ t, of: [j], j, rows: [] }));
   for (let p = 0; p < r.length; p++) if (r[p] >= NEGLIGIBLE) parts[p % m].rows.push(Math.floor(p / m));
-  const gainOf = (a: Part, b: Part) => logMergeRatio(prior, a.t, b.t, alpha, 1) - overlap(a, b);
+  const gainOf = (a: Part, b: Part) => logMergeRatio(prior, a.t, b.t, alpha, zeta) - zeta * overlap(a, b);
   const gains = new Map(parts.map((part) => [part, new Map<Part, number>()]));
   const offer = (a: Part, b: Part) => gains.get(a)!.set(b, gainOf(a, b));
   for (const [i, others] of neighbours(prior, T).entries()) for (const j of others) offer(parts[i], parts[j]);
@@ -186,12 +198,12 @@ function joined(prior: Niw, { T, r }: SoftParts, alpha: number): Float64Array[] 
     let best = { gain: 0, a: parts[0], b: parts[0] };
     for (const [a, row] of gains) for (const [b, gain] of row) if (gain > best.gain) best = { gain, a, b };
     const { a, b } = best;
-    if (a === b) return [...gains.keys()].map(({ t }) => t);
+    if (a === b) return [...gains.keys()];
     const near = new Set([...gains.get(a)!.keys(), ...gains.get(b)!.keys()]);
     gains.delete(a);
     gains.delete(b);
     for (const [part, row] of gains) if ([row.delete(a), row.delete(b)].includes(true)) near.add(part);
-    const union = { ...b, t: addStatistics(b.t, a.t) };
+    const union = { ...b, t: addStatistics(b.t, a.t), of: [...b.of, ...a.of] };
     for (const i of a.rows) {
       if (r[i * m + b.j] < NEGLIGIBLE) union.rows.push(i);
       r[i * m + b.j] += r[i * m + a.j];

@@ -13,6 +13,7 @@ import type { TrainingRun } from '../run-context.ts';
 import { tempering } from '../sample.ts';
 import { emitProposal } from '../train.ts';
 import { applyChange, type NextCluster } from './change.ts';
+import { splitFromAbove } from './from-above.ts';
 import {
   ANOTHER_SHAPE,
   type ClusterRows,
@@ -78,6 +79,14 @@ export async function splitStep(
     });
     return accepted ? { parts: pair, rule: rules[k], logRatio } : null;
   });
+  const halved = splits.filter(Boolean);
+  if (run.schedule.furtherProposals && holdMore(state.mixture.k, halved.length)) {
+    const n = refined.parts.reduce((sum, pair) => sum + totalOf(pair)[0], 0);
+    const gain = halved.reduce((sum, split) => sum + split!.logRatio, 0);
+    const clear = CLEAR_GAIN * tempering(run, state) * n;
+    const above = await splitFromAbove(run, refined, metric, gain + clear);
+    if (above) return above;
+  }
   const hasStopped = state.mixture.k === 1 || hasStalled(state.steps, splits.filter(Boolean).length);
   const exhaustive = run.schedule.furtherProposals && hasStopped;
   const single = all && !splits[0] ? all.law(0) : 0;
@@ -154,6 +163,10 @@ export function applySplits(
 
 /** log H of proposals. */
 type Judge = (proposals: Parts[]) => number[];
+
+/** Clusters of which most split in two hold many more, if they are so many: few may still hold two each. */
+const MANY_CLUSTERS = 16;
+const holdMore = (k: number, halved: number) => k >= MANY_CLUSTERS && 2 * halved >= k;
 
 /** By the Hastings ratio of their split (eq. 8). */
 export function byEvidence(run: TrainingRun, state: State): Judge {
