@@ -10,7 +10,7 @@ import type { TrainingRun } from '../run-context.ts';
 import { tempering } from '../sample.ts';
 import { emitProposal } from '../train.ts';
 import { applyChange, type NextCluster } from './change.ts';
-import { halveRepeatedly, lloyd, nearestBy, nearestParts, partsOf, ruleCell } from './sub-clusters.ts';
+import { dropTinyParts, halveRepeatedly, lloyd, nearestBy, partsOf, ruleCell } from './sub-clusters.ts';
 
 /** Many clusters at once, from above, where halving them again and again would take a dozen steps (docs/algorithm.md, section 6). */
 
@@ -37,12 +37,8 @@ export async function splitFromAbove(
   const halved = await halveRepeatedly(run, chosen, totals, Math.max(1, ...depths), metric);
   const starts = depths.map((depth, k) => (depth ? halved[depth - 1][k] : []));
   const nearest = nearestBy(run, metric);
-  const found = await nearestParts(
-    run.rounds,
-    await lloyd(run.rounds, [starts], LLOYD_ROUNDS, nearest),
-    nearest,
-  );
-  const [rules, parts] = [found.rules[0], found.parts[0]];
+  const moved = await lloyd(run.rounds, [starts], LLOYD_ROUNDS, nearest);
+  const [{ rules, parts }] = await dropTinyParts(run.rounds, moved, nearest, zeta);
 
   const micro = rules.flatMap((rule, k) => (rule ? parts[k] : [totals[k]]));
   const owners = rules.flatMap((rule, k) => (rule ? parts[k].map(() => k) : [k]));
