@@ -164,13 +164,13 @@ function refined(
 }
 
 /** The union of some parts: its statistics, and their numbers. */
-export interface Union {
+export interface PartUnion {
   t: Float64Array;
   of: number[];
 }
 
 /** A part with the column of responsibilities, and the rows in which these matter; of hundreds of parts, a row is of a few. */
-interface Part extends Union {
+interface Part extends PartUnion {
   j: number;
   rows: number[];
 }
@@ -183,7 +183,7 @@ const joined = (prior: Niw, { T, r }: SoftParts, alpha: number): Float64Array[] 
   unions(prior, T, r, alpha, 1).map(({ t }) => t);
 
 /** The same of parts that share no rows, by their untempered statistics: with the numbers of those of which each is the union. */
-export const joinedHard = (prior: Niw, T: Float64Array[], alpha: number, zeta: number): Union[] =>
+export const joinedHard = (prior: Niw, T: Float64Array[], alpha: number, zeta: number): PartUnion[] =>
   unions(prior, T, new Float64Array(0), alpha, zeta);
 
 function unions(prior: Niw, T: Float64Array[], r: Float64Array, alpha: number, zeta: number): Part[] {

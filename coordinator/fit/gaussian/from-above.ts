@@ -1,7 +1,7 @@
 import type { Cell } from '../../../model/cells.ts';
 import { logEvidence } from '../../../model/gaussian/hastings.ts';
 import type { Niw } from '../../../model/gaussian/niw.ts';
-import { joinedHard, type Union } from '../../../model/gaussian/soft-split.ts';
+import { joinedHard, type PartUnion } from '../../../model/gaussian/soft-split.ts';
 import type { Parts, State } from '../../../model/state.ts';
 import { mostClusters, mostParts } from '../../../tasks/capacity.ts';
 import { type Metric, totalOf, vectorTable } from '../halves.ts';
@@ -84,9 +84,9 @@ function joinedAsPriorIsLearned(
   run: TrainingRun,
   state: State,
   parts: Parts,
-): { unions: Union[]; prior: Niw } {
+): { unions: PartUnion[]; prior: Niw } {
   const zeta = tempering(run, state);
-  let unions: Union[] = parts.flatMap((t, i) => (t[0] > 0 ? [{ t, of: [i] }] : []));
+  let unions: PartUnion[] = parts.flatMap((t, i) => (t[0] > 0 ? [{ t, of: [i] }] : []));
   for (;;) {
     const before = unions;
     const T = before.map(({ t }) => t);

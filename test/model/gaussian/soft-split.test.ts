@@ -5,6 +5,7 @@ import { logSplitRatio } from '../../../model/gaussian/hastings.ts';
 import { singleClusterGain } from '../../../model/gaussian/single-cluster.ts';
 import {
   bestSoftSplit,
+  joinedHard,
   logSoftRatio,
   ratioOf,
   regrown,
@@ -266,4 +267,28 @@ test('the same rows and seed give the same split', () => {
   const { rows, priorOf } = oneCluster(normalRows(4, 200, 3), 3);
   const once = () => bestSoftSplit(rows, priorOf, 10, 1, generator(3n, 'test'));
   assert.deepEqual(once(), once());
+});
+
+test('hard pieces of clusters are joined, and the unions know their pieces; those of different clusters stay apart', () => {
+  const rows = normalRows(8, 400, 2);
+  const pieces = [0, 1, 2, 3].map((c) => {
+    const own = rows.slice(c * 200, (c + 1) * 200).map((value) => value + (c < 2 ? 0 : 8));
+    return statisticsOf(own, 2, 'full');
+  });
+  const prior = niwPrior({
+    mean: new Float64Array(2),
+    kappa: 0.01,
+    nu: 5,
+    psi: Float64Array.of(2, 0, 0, 2),
+    covariance: 'full',
+  });
+  const found = joinedHard(
+    prior,
+    [0, 2, 1, 3].map((i) => pieces[i]),
+    10,
+    1,
+  );
+  const sets = found.map(({ of }) => of.toSorted().join()).sort();
+  assert.deepEqual(sets, ['0,2', '1,3']);
+  for (const { t } of found) assert.equal(t[0], 200);
 });
