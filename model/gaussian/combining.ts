@@ -69,7 +69,7 @@ const [SHALLOW, DEEP] = [0.3, 2];
  * rows of the same in 2 columns, 3 to 8 in ten, 5 to 9 in 20.
  */
 const fittedNats = (d: number) => (d + 2) / 2;
-/** Standard deviations beyond which a pair's valley is refuted by itself; more than for groups, as there are many pairs. */
+/** Standard deviations beyond which the valley of a pair, or of a part of a group, is refuted by itself; more than for groups, as there are many. */
 const SURE = 2.33;
 /** The same for a group of pairs: 1 %, as under a mixture fitted to these rows z has a standard deviation of .6 to .85. */
 const SURE_TOGETHER = 1.9;
@@ -129,7 +129,7 @@ export const unconfirmedPairs = (pairs: readonly PairEvidence[], before?: ArrayL
 
 /**
  * Candidates that are refuted together: groups grow from the pair with most nats down (single linkage), and of those that are refuted the largest count, so
- * that a curve is one however many doubtful pairs lead away from it.
+ * that a curve is one however many doubtful pairs lead away from it. A part of a connected group is chosen among many, and has to be as sure as a pair alone.
  */
 function refutedTogether(
   k: number,
@@ -144,7 +144,8 @@ function refutedTogether(
     if (groups[a] === groups[b]) continue;
     const members = new Set([...groups[a].members, ...groups[b].members]);
     const within = candidates.filter((pair) => members.has(pair.a) && members.has(pair.b));
-    const isOne = within.length > 1 && isRefuted(within, earlier(within), SURE_TOGETHER);
+    const isAll = candidates.every((pair) => members.has(pair.a) === members.has(pair.b));
+    const isOne = within.length > 1 && isRefuted(within, earlier(within), isAll ? SURE_TOGETHER : SURE);
     const union = { members, refuted: isOne ? within : [...groups[a].refuted, ...groups[b].refuted] };
     for (const component of members) groups[component] = union;
   }

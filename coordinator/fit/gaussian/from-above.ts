@@ -8,7 +8,7 @@ import { type Metric, totalOf, vectorTable } from '../halves.ts';
 import { relearnedPrior } from '../prior.ts';
 import type { TrainingRun } from '../run-context.ts';
 import { tempering } from '../sample.ts';
-import { emitProposal } from '../train.ts';
+import { emitProposal } from '../step.ts';
 import { applyChange, type NextCluster } from './change.ts';
 import { dropTinyParts, halveRepeatedly, lloyd, nearestBy, partsOf, ruleCell } from './sub-clusters.ts';
 

@@ -41,7 +41,7 @@ import { totalOf } from '../halves.ts';
 import { relearnedPrior } from '../prior.ts';
 import type { TrainingRun } from '../run-context.ts';
 import { mergeTempering, tempering } from '../sample.ts';
-import { emitProposal } from '../train.ts';
+import { emitProposal } from '../step.ts';
 import type { Search } from './shapes.ts';
 import type { Split } from './sub-clusters.ts';
 

@@ -11,7 +11,7 @@ import { relearnedPrior } from '../prior.ts';
 import { publishSubs } from '../publish.ts';
 import { hasSubNets, type TrainingRun } from '../run-context.ts';
 import { tempering } from '../sample.ts';
-import { emitProposal } from '../train.ts';
+import { emitProposal } from '../step.ts';
 import { applyChange, type NextCluster } from './change.ts';
 import { splitFromAbove } from './from-above.ts';
 import {

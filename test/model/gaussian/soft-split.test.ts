@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { CLOSE } from '../../../model/gaussian/evidence-for-k.ts';
 import { logSplitRatio } from '../../../model/gaussian/hastings.ts';
+import { niwPrior } from '../../../model/gaussian/niw.ts';
 import { singleClusterGain } from '../../../model/gaussian/single-cluster.ts';
 import {
   bestSoftSplit,
@@ -15,7 +16,7 @@ import {
 } from '../../../model/gaussian/soft-split.ts';
 import { generator } from '../../../model/random.ts';
 import { type Covariance, softStatistics } from '../../../model/statistics.ts';
-import { COVARIANCES, close, normalRows } from '../support.ts';
+import { COVARIANCES, close, normalRows, statisticsOf } from '../support.ts';
 import { oneCluster } from './one-cluster.ts';
 
 /** The best split, and what a law of a single cluster gains. */
