@@ -1,4 +1,4 @@
-import { congruent, diagonalOf, minus, rootOf, squaredNorm, whitened, whitener } from '../linalg.ts';
+import { congruent, diagonalOf, minus, rootOf, squaredNorm, whitenedRows, whitener } from '../linalg.ts';
 import type { Mixture } from '../mixture.ts';
 import type { Rng } from '../random.ts';
 import { type Covariance, mean, scatter } from '../statistics.ts';
@@ -38,21 +38,21 @@ export function predictedMoments(mixture: Mixture, rng: Rng, background?: Backgr
   const inverses = covariances.map((own) => whitener(own, d, covariance));
   const counts = Array.from(weights, (weight) => Math.ceil(weight * DRAWS));
   const rows = new Float32Array(counts.reduce((a, b) => a + b, 0) * d);
+  const origin = new Float64Array(d);
   let at = 0;
-  for (const [component, count] of counts.entries())
-    for (let drawn = 0; drawn < count; drawn++, at += d) {
-      const away = whitened(
-        roots[component],
-        Float64Array.from({ length: d }, () => rng.normal()),
-      );
-      for (let i = 0; i < d; i++) rows[at + i] = means[component][i] + away[i];
-    }
+  for (const [component, count] of counts.entries()) {
+    const standard = new Float64Array(count * d).map(() => rng.normal());
+    const away = whitenedRows(standard, origin, roots[component]);
+    for (let p = 0; p < away.length; p++) rows[at++] = means[component][p % d] + away[p];
+  }
   const squares = Array.from({ length: k }, (): number[] => []);
   const unit = new Float64Array(d).fill(1);
   const densities = backgroundLast(eStepOf(mixture, unit, 'cholesky'), background, unit);
+  const apart = new Float64Array(d);
   for (const [row, label] of mostLikely(densities, rows).entries()) {
     if (label === k) continue;
-    const apart = means[label].map((mean, i) => rows[row * d + i] - mean);
+    const mean = means[label];
+    for (let i = 0; i < d; i++) apart[i] = rows[row * d + i] - mean[i];
     squares[label].push(squaredNorm(inverses[label], apart));
   }
   return squares.map((own) => momentsOf(own, d));
