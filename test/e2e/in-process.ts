@@ -12,11 +12,13 @@ let source: Promise<Program> | null = null;
 
 /** The source, with workers in this process. */
 async function ofSource(): Promise<Program> {
-  const [{ main }, { starting }, { workersHere }] = await Promise.all([
+  const [{ main }, { starting }, { workersHere }, drawing] = await Promise.all([
     import('../../cli/program.ts'),
     import('../../library/workers.ts'),
     import('../recipes/here.ts'),
+    import('../../page/report/drawing.ts'),
   ]);
+  drawing.program.args = [resolve('dist/bundled/report.js')];
   const { localWorkers } = starting;
   return {
     async main(args) {
