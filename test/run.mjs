@@ -1,6 +1,6 @@
-// node test/run.mjs [--fast | --rest] [parts…]: runs tests under test/ with node:test through tsx. Without parts those of `npm test`,
-// with --rest the others (*.all.test.ts: longer ones, and those that need other programs), with parts all whose path contains
-// one of them. --fast: builds what the quick tests need and runs only those.
+// node test/run.mjs [--fast | --rest | --all] [parts…]: runs tests under test/ with node:test through tsx. Without parts those of `npm test`,
+// with --rest the others (*.all.test.ts: longer ones, and those that need other programs), with --all both at once, with parts all
+// whose path contains one of them. --fast: builds what the quick tests need and runs only those.
 
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
@@ -18,19 +18,24 @@ const SLOW = [
 const isSlow = (name) => SLOW.some((folder) => name.startsWith(folder));
 /** The longest, which begin first: one that began last would have the machine to itself. */
 const LONGEST = [
-  'clients/python.all',
-  'e2e/many-columns.all',
-  'faults/stop.all',
-  'relay/relay.all',
-  'worker/compute/webgpu.all',
   'recipes/recipes.all',
+  'clients/python.all',
+  'clients/ray.all',
+  'e2e/many-columns.all',
+  'relay/relay.all',
+  'model/gaussian/combining',
+  'model/gaussian/placebo',
+  'faults/stop.all',
+  'clients/wheel.all',
+  'worker/compute/webgpu.all',
 ].map((name) => join('test', `${name}.test.ts`));
-const placeOf = (name) => (LONGEST.includes(name) ? LONGEST.indexOf(name) : LONGEST.length);
 /** Tests that need a process of their own: they count what their process holds, or fill it, or see what others hide in its environment. */
 const ALONE = ['page/live/http', 'e2e/backends.all'].map((name) => join('test', `${name}.test.ts`));
 /** Where most tests train in their process: so many files share one, as the first training costs as much as the next four. */
 const TRAINING = join('test', 'e2e', '/');
 const SHARING = 6;
+const placeOf = (name) =>
+  LONGEST.includes(name) ? LONGEST.indexOf(name) : LONGEST.length + (name.startsWith(TRAINING) ? 0 : 1);
 /** The build outputs that the quick tests need: output, source folder, build script. */
 const BUILD_OUTPUTS = [
   [
@@ -44,12 +49,13 @@ const BUILD_OUTPUTS = [
 const args = process.argv.slice(2);
 const fast = args.includes('--fast');
 const rest = args.includes('--rest');
+const all = args.includes('--all');
 const parts = args.filter((arg) => !arg.startsWith('--'));
 const files = readdirSync('test', { recursive: true })
   .map((name) => join('test', String(name)))
   .filter((name) => name.endsWith('.test.ts'))
   .filter((name) => !fast || !(isSlow(name) || isRest(name)))
-  .filter((name) => (parts.length ? parts.some((part) => name.includes(part)) : isRest(name) === rest))
+  .filter((name) => (parts.length ? parts.some((part) => name.includes(part)) : all || isRest(name) === rest))
   .sort()
   .sort((a, b) => placeOf(a) - placeOf(b));
 if (!files.length) {
@@ -80,12 +86,10 @@ function processes() {
     return path;
   });
 }
-const training = files.filter(
-  (file) => file.startsWith(TRAINING) && !ALONE.includes(file) && placeOf(file) === LONGEST.length,
-);
+const training = files.filter((file) => file.startsWith(TRAINING) && ![...ALONE, ...LONGEST].includes(file));
 function keyOf(file) {
   if (training.includes(file)) return join(TRAINING, `share-${Math.floor(training.indexOf(file) / SHARING)}`);
-  return isSlow(file) || isRest(file) || ALONE.includes(file) ? file : dirname(file);
+  return isSlow(file) || isRest(file) || [...ALONE, ...LONGEST].includes(file) ? file : dirname(file);
 }
 
 /** As in cli/main.ts: most of what a test runs is run once, and optimizing it took a fifth of all processor time. */
@@ -98,8 +102,8 @@ const code = node(
   // Wherever a test is when it starts a process with the same options.
   pathToFileURL(resolve('test/seed.mjs')).href,
   '--test',
-  // On two cores: tests wait for sockets, timers and other programs, the quick ones most of their time.
-  `--test-concurrency=${fast ? 4 : 3}`,
+  // On two cores: tests wait for sockets, timers, disks and other programs.
+  '--test-concurrency=4',
   ...['--test-reporter=spec', '--test-reporter-destination=stdout'],
   ...['--test-reporter=./test/skipped.mjs', `--test-reporter-destination=${skipped}`],
   ...processes(),
