@@ -31,11 +31,14 @@ const LONGEST = [
 ].map((name) => join('test', `${name}.test.ts`));
 /** Tests that need a process of their own: they count what their process holds, or fill it, or see what others hide in its environment. */
 const ALONE = ['page/live/http', 'e2e/backends.all'].map((name) => join('test', `${name}.test.ts`));
-/** Where most tests train in their process: so many files share one, as the first training costs as much as the next four. */
-const TRAINING = join('test', 'e2e', '/');
+/**
+ * Where most tests train or run commands in their process: so many files of a folder share one, as the first training costs as much as
+ * the next four.
+ */
+const SHARED = ['e2e', 'page/browser', 'cli'].map((folder) => join('test', folder));
 const SHARING = 6;
 const placeOf = (name) =>
-  LONGEST.includes(name) ? LONGEST.indexOf(name) : LONGEST.length + (name.startsWith(TRAINING) ? 0 : 1);
+  LONGEST.includes(name) ? LONGEST.indexOf(name) : LONGEST.length + (SHARED.includes(dirname(name)) ? 0 : 1);
 /** The build outputs that the quick tests need: output, source folder, build script. */
 const BUILD_OUTPUTS = [
   [
@@ -86,10 +89,12 @@ function processes() {
     return path;
   });
 }
-const training = files.filter((file) => file.startsWith(TRAINING) && ![...ALONE, ...LONGEST].includes(file));
+const isAlone = (file) => ALONE.includes(file) || LONGEST.includes(file);
+const sharing = SHARED.map((folder) => files.filter((file) => dirname(file) === folder && !isAlone(file)));
 function keyOf(file) {
-  if (training.includes(file)) return join(TRAINING, `share-${Math.floor(training.indexOf(file) / SHARING)}`);
-  return isSlow(file) || isRest(file) || [...ALONE, ...LONGEST].includes(file) ? file : dirname(file);
+  const shared = sharing.find((list) => list.includes(file));
+  if (shared) return join(dirname(file), `share-${Math.floor(shared.indexOf(file) / SHARING)}`);
+  return isSlow(file) || isRest(file) || isAlone(file) ? file : dirname(file);
 }
 
 /** As in cli/main.ts: most of what a test runs is run once, and optimizing it took a fifth of all processor time. */

@@ -30,7 +30,10 @@ function browser(): Promise<Browser> {
 }
 
 export async function closeBrowser(): Promise<void> {
-  await (await running)?.close();
+  const own = await running;
+  // The next file of this process starts another.
+  running = null;
+  await own?.close();
 }
 
 export interface OpenedPage {
