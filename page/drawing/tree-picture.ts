@@ -44,15 +44,16 @@ interface Branch {
 interface TreeLayout {
   /** Clusters, or groups of them, from top to bottom. */
   readonly leaves: readonly Group[];
-  /** The nodes of the tree that they are; the middle of each, and the height of all, in leaves from the top. */
+  /** The nodes of the tree that they are. */
   readonly nodes: readonly number[];
+  /** The middle of each, and the height of all, in leaves from the top. */
   readonly middles: readonly number[];
   readonly height: number;
   /** The last joins, in their order. */
   readonly branches: readonly Branch[];
 }
 
-/** Places of the last 59 joins at most, and of what they join. The larger branch of each is above the other. `room`: that a node takes, in leaves. */
+/** Places of the last 59 joins at most, and of what they join. The larger branch of each is above the other. `room`: what a node takes, in leaves. */
 export function treeLayout(tree: Dendrogram, room: (node: number) => number = () => 1): TreeLayout {
   const { sizes, joins } = tree;
   const k = sizes.length;
@@ -188,8 +189,9 @@ const GAPS = [22, 14] as const;
 /** The joins are at least this wide: the rest can be scrolled to. */
 const LEAST_WIDTH = 120;
 
-/** From the mark of a cluster to its name, where some have several components: an axis, of which each has at least this much of a leaf's height. */
+/** Between the marks of clusters and their names, where some have several components: how wide the joins of these are. */
 const STRIP = 110;
+/** The height of a component, in leaves. */
 const ROOM = 0.3;
 /** From the mark to the last join of the components. */
 const STEM = 8;
@@ -241,10 +243,10 @@ export function treePicture(
   const x = ({ height }: TreePlace) => (height === null ? box.right : scale(height));
   const y = (place: Pick<TreePlace, 'y'>) => box.top + step * place.y;
   const colour = (cluster: number) => colourOf(cut?.colours[cluster] ?? labelIn(tree, cluster));
-  const lines = branches.map(({ at, ends: [a, b], left }) => {
-    const d = `M${num(x(a))} ${num(y(a))}H${num(x(at))}V${num(y(b))}H${num(x(b))}`;
+  const lines = branches.map((branch) => {
+    const d = joinPath(branch, x, y);
     // Joins that the cut has made are in the colour of their group.
-    return cut && left >= cut.left ? curve(d, colour(at.first), 2.5) : curve(d, undefined, 1.3);
+    return cut && branch.left >= cut.left ? curve(d, colour(branch.at.first), 2.5) : curve(d, undefined, 1.3);
   });
   const numbered = branches.filter(({ left }) => left <= MOST_NUMBERED);
   const numbers = numbered.map(({ at, left }) =>
@@ -302,22 +304,22 @@ function componentJoins(
     const x = ({ height }: TreePlace) => (height === null ? box.right : scale(height));
     const across = step * room(own.cluster);
     const y = (place: TreePlace) => middle + 0.8 * across * (place.y / leaves.length - 0.5);
-    const [{ at: last }] = branches.slice(-1);
-    const d = branches.map(
-      ({ at, ends: [a, b] }) => `M${num(x(a))} ${num(y(a))}H${num(x(at))}V${num(y(b))}H${num(x(b))}`,
-    );
+    const { at: last } = branches.at(-1)!;
+    const d = branches.map((branch) => joinPath(branch, x, y));
     const name = `Cluster ${labelIn({ ids }, own.cluster)}: ${counted(own.sizes.length, 'component')}, ${JOINED}`;
     const stem = `M${num(box.left)} ${num(middle)}V${num(y(last))}H${num(x(last))}`;
     const place = `x="${num(box.left)}" y="${num(middle - across / 2)}" width="${num(box.right - box.left)}" height="${num(across)}"`;
     return `<g class="components"><title>${name}</title><rect ${place} fill="none" pointer-events="all"/><path d="${d.join('')}${stem}" fill="none" stroke="${colour(own.cluster)}" stroke-width="1" stroke-dasharray="${DASHES.join(' ')}"/></g>`;
   });
-  // There is no room for all decades.
-  const ends = Object.assign((height: number) => scale(height), {
-    ticks: () => [scale.ticks(2)[0], ...scale.ticks(2).slice(1).slice(-1)],
-    tickFormat: scale.tickFormat,
-  });
-  return [bottomAxis(ends, box, { title: 'components' }), ...pictures].join('');
+  return [bottomAxis(scale, box, { count: 2, areEnds: true, title: 'components' }), ...pictures].join('');
 }
+
+/** From one of the two that join to the other. */
+const joinPath = (
+  { at, ends: [a, b] }: Branch,
+  x: (place: TreePlace) => number,
+  y: (place: TreePlace) => number,
+) => `M${num(x(a))} ${num(y(a))}H${num(x(at))}V${num(y(b))}H${num(x(b))}`;
 
 /** Between the last join that is made and the next one. */
 function cutLine(tree: MergeTree, { branches }: TreeLayout, left: number, scale: Scale, box: Box): string {

@@ -110,7 +110,7 @@ class Fitted(unittest.TestCase):
         self.assertEqual(model.n_clusters_, 3)
         self.assertEqual(len({*zip(model.labels_.tolist(), TRUTH.tolist(), strict=True)}), 3)
         self.assertEqual(model.labels_.dtype, np.int32)
-        # Each is of one component.
+        # Each cluster is one component.
         np.testing.assert_array_equal(model.components_, model.labels_)
         self.assertEqual(model.n_features_in_, 3)
         self.assertFalse(hasattr(model, "feature_names_in_"))
