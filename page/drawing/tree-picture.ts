@@ -167,8 +167,14 @@ function shownJoins(tree: Dendrogram): string {
 /** Why components are one cluster: what the heights of their joins do not say. */
 const JOINED = 'joined as rows show no valleys between them';
 
-/** What the picture means. */
+/** Whether there is something to draw: joins of clusters, or of the components of a single one. */
+export const hasJoins = ({ sizes, components }: MergeTree): boolean =>
+  sizes.length > 1 || Boolean(components?.length);
+
+/** What the picture means; empty without one. */
 export function treeLegend(tree: MergeTree): string {
+  if (!hasJoins(tree)) return '';
+  if (tree.sizes.length === 1) return `Components of the cluster, ${JOINED}. Axis: ${tree.measure}.`;
   const shown = shownJoins(tree);
   return [
     'On the right, clusters and their rows; the numbers at the last joins are how many clusters each leaves.',
@@ -191,8 +197,8 @@ const LEAST_WIDTH = 120;
 
 /** Between the marks of clusters and their names, where some have several components: how wide the joins of these are. */
 const STRIP = 110;
-/** The height of a component, in leaves. */
-const ROOM = 0.3;
+/** The height of a component, in leaves: beside joins of clusters, and of a single cluster, where there is nothing else. */
+const ROOM = [0.3, 0.6] as const;
 /** From the mark to the last join of the components. */
 const STEM = 8;
 
@@ -210,8 +216,8 @@ interface TreeCut {
 const MOST_CHARACTERS = 32;
 
 /**
- * The tree of merges of at least two clusters, its root on the left. The larger branch of each join is above the other. `called`: what clusters
- * and joins are called, by their nodes; empty where that is not known.
+ * The tree of merges, its root on the left, of at least two clusters, or of one of several components. The larger branch of each join is above
+ * the other. `called`: what clusters and joins are called, by their nodes; empty where that is not known.
  */
 export function treePicture(
   tree: MergeTree,
@@ -219,8 +225,9 @@ export function treePicture(
   called: (node: number) => string = () => '',
 ): string {
   const inner = new Map(tree.components?.map((own) => [own.cluster, own]));
+  const isOne = tree.sizes.length === 1;
   const room = (node: number) =>
-    Math.max(1, ROOM * Math.min(MOST_LEAVES, inner.get(node)?.sizes.length ?? 0));
+    Math.max(1, ROOM[isOne ? 1 : 0] * Math.min(MOST_LEAVES, inner.get(node)?.sizes.length ?? 0));
   const layout = treeLayout(tree, room);
   const { leaves, nodes, middles, height, branches } = layout;
   const names = leaves.map((leaf, i) => {
@@ -230,11 +237,13 @@ export function treePicture(
   });
   const rows = leaves.map((leaf) => compactCount(leaf.rows));
   const strip = nodes.some((node) => inner.has(node)) ? STRIP : 0;
-  const labels = strip + GAPS[0] + widest(names) + GAPS[1] + widest(rows) + RIGHT;
-  const width = Math.max(cut?.width ?? WIDTH, Math.ceil(LEFT + LEAST_WIDTH + labels));
+  const labels = GAPS[0] + widest(names) + GAPS[1] + widest(rows) + RIGHT;
+  const width = Math.max(cut?.width ?? WIDTH, Math.ceil(LEFT + LEAST_WIDTH + strip + labels));
+  const end = width - labels;
   const step = leaves.length > 30 ? 16 : 20;
-  const box = { left: LEFT, right: width - labels, top: TOP, bottom: TOP + step * height + 6 };
-  const inside = { ...box, left: box.right + GAPS[0] - 4, right: box.right + strip };
+  const right = isOne ? LEFT : end - strip;
+  const box = { left: LEFT, right, top: TOP, bottom: TOP + step * height + 6 };
+  const inside = { ...box, left: right + GAPS[0] - 4, right: end };
   const isGraph = tree.likelihood === 'graph';
   const scale = heightScale(
     branches.map(({ at }) => at.height),
@@ -256,7 +265,7 @@ export function treePicture(
     const middle = y({ y: middles[i] });
     return [
       `<path d="M${num(box.right + 10)} ${num(middle)}${markerPath(markerStyle(labelIn(tree, first)).shape, 4.5)}" fill="${colour(first)}"/>`,
-      text(box.right + strip + GAPS[0], middle + 4, names[i], { bold: true, size: 11.5 }),
+      text(end + GAPS[0], middle + 4, names[i], { bold: true, size: 11.5 }),
       text(width - RIGHT, middle + 4, rows[i], { anchor: 'end', size: 11.5 }),
     ];
   });
@@ -267,15 +276,12 @@ export function treePicture(
       width,
       height: box.bottom + 50,
       title: 'Tree of merges',
-      description: `How ${counted(tree.sizes.length, 'cluster')} join, step by step, until one is left${shown && `; ${shown}`}.`,
+      description: `How ${isOne ? 'the components of a cluster' : counted(tree.sizes.length, 'cluster')} join, step by step, until one is left${shown && `; ${shown}`}.`,
     },
-    bottomAxis(scale, box, {
-      count: Math.max(2, Math.floor((box.right - box.left) / 110)),
-      title: isGraph ? 'resolution γ' : 'nats a row',
-    }),
+    isOne ? '' : bottomAxis(scale, box, { count: ticksIn(box), title: isGraph ? 'resolution γ' : UNIT }),
     ...lines,
     strip ? componentJoins(tree, layout, { step, room, colour, box: inside }) : '',
-    cut ? cutLine(tree, layout, cut.left, scale, box) : '',
+    cut && !isOne ? cutLine(tree, layout, cut.left, scale, box) : '',
     ...numbers,
     ...ends,
   );
@@ -286,7 +292,7 @@ export function treePicture(
  * is within it, and not for one of them, so that within a cluster joins may be higher than above it.
  */
 function componentJoins(
-  { components = [], ids }: MergeTree,
+  { sizes, components = [], ids }: MergeTree,
   { nodes, middles }: TreeLayout,
   {
     step,
@@ -311,8 +317,15 @@ function componentJoins(
     const place = `x="${num(box.left)}" y="${num(middle - across / 2)}" width="${num(box.right - box.left)}" height="${num(across)}"`;
     return `<g class="components"><title>${name}</title><rect ${place} fill="none" pointer-events="all"/><path d="${d.join('')}${stem}" fill="none" stroke="${colour(own.cluster)}" stroke-width="1" stroke-dasharray="${DASHES.join(' ')}"/></g>`;
   });
-  return [bottomAxis(scale, box, { count: 2, areEnds: true, title: 'components' }), ...pictures].join('');
+  const axis =
+    sizes.length === 1
+      ? { count: ticksIn(box), title: UNIT }
+      : { count: 2, areEnds: true, title: 'components' };
+  return [bottomAxis(scale, box, axis), ...pictures].join('');
 }
+
+const UNIT = 'nats a row';
+const ticksIn = ({ left, right }: Box) => Math.max(2, Math.floor((right - left) / 110));
 
 /** From one of the two that join to the other. */
 const joinPath = (
