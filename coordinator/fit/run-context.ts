@@ -125,9 +125,11 @@ export interface Start {
 /** The target of the clustering net, as the task `cluster-steps` has it. */
 export type Target = Pick<TaskOf<'cluster-steps'>, 'form' | 'field'>;
 
-/** The joins above the clusters, and below them the sub-clusters, null for a cluster without any that a split step could propose, or the components. */
+/** The joins above the clusters, and what is below these. */
 export interface Levels {
   joins: Join[];
+  /** The sub-clusters of each; null without any that a split step could propose. */
   halves: (ClusterHalves | null)[];
+  /** How components join within clusters of several. */
   components?: ComponentTree[];
 }
