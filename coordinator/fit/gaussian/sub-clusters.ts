@@ -194,11 +194,14 @@ export async function refineSubClusters(
     cells: Array.from({ length: 2 * k }, (_, i) => i),
     leaves: 2 * k,
   };
-  const [sums] = bySubNets ? await rounds.cellSums([bySubNet], []) : [];
-  const start = fallback.map((centres, c) => {
-    const pair = sums?.slice(2 * c, 2 * c + 2) ?? [];
-    return pair.length && pair.every(({ n }) => n > 0) ? lloydCentres(pair, centres) : centres;
-  });
+  let start = fallback;
+  if (bySubNets) {
+    const [sums] = await rounds.cellSums([bySubNet], []);
+    start = fallback.map((centres, c) => {
+      const pair = sums.slice(2 * c, 2 * c + 2);
+      return pair.every(({ n }) => n > 0) ? lloydCentres(pair, centres) : centres;
+    });
+  }
   if (count === 0) {
     const [statistics] = await rounds.cellStatistics([bySubNet], [], [start.flat()]);
     return { rules: start.map(() => null), parts: start.map((_, c) => statistics.slice(2 * c, 2 * c + 2)) };

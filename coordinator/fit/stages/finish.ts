@@ -142,7 +142,7 @@ export function describeStage(
         const isOfColumns = !graph && !encoding && !images;
         const skewed = isOfColumns ? await skewedColumns(source) : [];
         const { columns } = found;
-        // Components that are one cluster tell its shape, by columns in which its mean may be that of others.
+        // Where components are joined, clusters may differ by their shapes in columns in which their means are alike.
         const alike =
           isOfColumns && !final.groups && T.length > 1
             ? alikeColumns(
