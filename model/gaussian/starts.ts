@@ -89,7 +89,7 @@ const ANOTHER_KURTOSIS = 3;
 /**
  * The axes, [q,D], along which rows are not Gaussian by their kurtosis, in coordinates in which their covariance is I (non-Gaussian component analysis;
  * Blanchard et al. 2006, by FOBI's axes). In eight columns of noise beside two that tell clusters apart, distances in all ten are of the noise, and
- * k-means cuts that. Null: all axes are such, or none is, or not all columns are Gaussian.
+ * k-means cuts that. Null: there is none, or they are half of the axes or more, so that distances are theirs; or not all columns are Gaussian.
  */
 export function nonGaussianAxes(rows: Float64Array, prior: Niw): Float64Array[] | null {
   const { d, covariance, kinds } = prior;
@@ -105,7 +105,7 @@ export function nonGaussianAxes(rows: Float64Array, prior: Niw): Float64Array[] 
     return Math.abs((fourths * n) / squares ** 2 - 3) > ANOTHER_KURTOSIS * Math.sqrt(24 / n);
   };
   const found = fourthMomentAxes(u, d).filter(isOther);
-  return found.length && found.length < d ? found.map((axis) => unwhitened(inverse, axis)) : null;
+  return found.length && 2 * found.length < d ? found.map((axis) => unwhitened(inverse, axis)) : null;
 }
 
 /** Rows along these axes alone. */
