@@ -111,7 +111,7 @@ export async function predict(options: PredictOptions): Promise<Prediction> {
     skipBad,
     out,
     soft = false,
-    components: keepsComponents,
+    components,
     images,
     clusters,
     force,
@@ -140,7 +140,7 @@ export async function predict(options: PredictOptions): Promise<Prediction> {
       run: folder,
       data: rowsAt,
       soft: soft !== false,
-      ...{ details: isTable, map: map || isTable },
+      ...{ details: isTable, map: map || isTable, components },
       skipBad,
       log: (line: string) => log(asGiven(line)),
       status: status && ((text: string) => status(asGiven(text))),
@@ -159,7 +159,7 @@ export async function predict(options: PredictOptions): Promise<Prediction> {
             : [],
       };
     });
-    return label(input, opened, { ...files, keepsComponents, keepsMap: map });
+    return label(input, opened, { ...files, keepsMap: map });
   });
 }
 
@@ -179,17 +179,9 @@ async function label(
     out,
     softOut,
     imagesOut,
-    keepsComponents,
     keepsMap,
     force,
-  }: {
-    out?: string;
-    softOut?: string;
-    imagesOut?: string;
-    keepsComponents: boolean;
-    keepsMap: boolean;
-    force: boolean;
-  },
+  }: { out?: string; softOut?: string; imagesOut?: string; keepsMap: boolean; force: boolean },
 ): Promise<Prediction> {
   const { soft, details = false, status, signal } = input;
   const predictor = await openPredictor({ ...input, trained, ...(joined && { units: joined.k }) });
@@ -203,20 +195,12 @@ async function label(
   try {
     const labels = opened(createSink<Int32Array>(details ? undefined : out, '<i4', [rows], force));
     const table = details
-      ? opened(
-          await predictionTable(
-            out!,
-            predictor,
-            { ...input, components: keepsComponents },
-            joined ? null : names,
-            force,
-          ),
-        )
+      ? opened(await predictionTable(out!, predictor, input, joined ? null : names, force))
       : null;
     const responsibilities = soft ? opened(createSink<Float32Array>(softOut, '<f4', [rows, k], force)) : null;
     if (imagesOut !== undefined) opened(imagesSink(imagesOut, images, force));
     const { ids, has } = predictor;
-    const components = keepsComponents ? new Int32Array(rows) : null;
+    const components = has.component ? new Int32Array(rows) : null;
     const map = keepsMap && has.map ? new Float32Array(2 * rows) : null;
     let outliers = 0;
     for await (const piece of predictor.pieces()) {
@@ -229,7 +213,7 @@ async function label(
       if (joined && piece.responsibilities)
         piece.responsibilities = added(piece.responsibilities, predictor.k, joined);
       responsibilities?.write(piece.responsibilities!, piece.start * k);
-      components?.set(piece.component, piece.start);
+      components?.set(piece.component!, piece.start);
       if (map) map.set(piece.map!, 2 * piece.start);
       await table?.write(piece);
       const done = piece.start + piece.labels.length;
@@ -271,7 +255,7 @@ function imagesSink(path: string, names: readonly string[] | null, replace: bool
 async function predictionTable(
   path: string,
   predictor: Predictor,
-  { data, log, components }: PredictInput & { components: boolean },
+  { data, log }: PredictInput,
   /** Of the clusters; null: they are joined, and no distances from their centres are known. */
   called: OpenedRun['names'] | null,
   force: boolean,
@@ -281,10 +265,7 @@ async function predictionTable(
   const id = images ? null : await idOf(predictor, log);
   const source = { images: images ?? undefined, texts: predictor.texts };
   const names = namesOfRows(source, { data: typeof data === 'string' ? data : 'data', id });
-  const columns = predictedColumns(
-    { quantiles, outliers, gaussian, ids: numbers, has: { ...has, component: components } },
-    called ?? [],
-  );
+  const columns = predictedColumns({ quantiles, outliers, gaussian, ids: numbers, has }, called ?? []);
   const hasIds = names !== null;
   const rowsName = nameOfRows(images ? 'image' : id);
   const table = await createLabelTable(path, rowsName, columns.names, { hasIds, force });

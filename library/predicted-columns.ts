@@ -29,8 +29,7 @@ export function predictedColumns(
   const reach = gaussian === null ? 0 : reachOf(gaussian);
   return {
     names,
-    of({ labels, component: own, responsibilities, distance, log_density, map, outliers: flags }: RowLabels) {
-      const component = has.component ? own : null;
+    of({ labels, component, responsibilities, distance, log_density, map, outliers: flags }: RowLabels) {
       const numbers = softNumbers(labels, responsibilities!);
       if (!known)
         return {

@@ -52,7 +52,7 @@ export interface ModelOptions {
   replicates?: number | null;
   /** Also write responsibilities.npy, N×K. @defaultValue false */
   soft?: boolean;
-  /** Also write components.npy, and the column in tables: the component of each row in the mixture. @defaultValue false */
+  /** Also write which component of the mixture each row is in: components.npy, and a column of tables. @defaultValue false */
   components?: boolean;
   /** Quantile such as 0.99: rows farther from the centre than that share of their cluster are -1 in the column cluster_or_outlier of labels.csv (above 0 and below 1). @defaultValue none, no such column */
   outliers?: number | null;

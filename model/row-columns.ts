@@ -54,9 +54,9 @@ export type OptionalColumns = Record<NameOf<{ isOptional: true }>, boolean>;
 export const NONE_OPTIONAL: OptionalColumns = {
   ...{ component: false, log_density: false, map: false, outliers: false },
 };
-const ALL = Object.entries(ROW_COLUMNS) as [RowColumnName, RowColumn][];
+export const ALL_COLUMNS = Object.entries(ROW_COLUMNS) as [RowColumnName, RowColumn][];
 const namesWhere = <Name extends RowColumnName>(is: (column: RowColumn) => boolean): readonly Name[] =>
-  ALL.map(([name]) => name).filter((name): name is Name => is(ROW_COLUMNS[name]));
+  ALL_COLUMNS.map(([name]) => name).filter((name): name is Name => is(ROW_COLUMNS[name]));
 
 /** What is one number of each row, in every run. */
 export type RowNumber = NameOf<{ dtype: '<f4'; width: 1; isOptional: false }>;
@@ -80,10 +80,10 @@ export function softNumbers(clusters: ArrayLike<number>, r: Float32Array) {
 
 /** The columns of a run that has these optional ones. */
 export const rowColumns = (has: OptionalColumns): [RowColumnName, RowColumn][] =>
-  ALL.filter(([name, { isOptional }]) => !isOptional || has[name as keyof OptionalColumns]);
+  ALL_COLUMNS.filter(([name, { isOptional }]) => !isOptional || has[name as keyof OptionalColumns]);
 
-/** What clusters and components are in the files of a run, by the numbers that the workers had: of the columns that have such. */
-export type FinalNumbers = { readonly [Name in RowColumnName]?: readonly number[] };
+/** Of the columns that have numbers of clusters or components: what these are in the files of a run, by the numbers that workers have for them. */
+export type FinalNumbers = Partial<Record<RowColumnName, readonly number[]>>;
 
 /** The shape of a column of so many rows. */
 export const columnShape = ({ width }: Pick<RowColumn, 'width'>, rows: number): number[] =>

@@ -137,3 +137,38 @@ export function shift(T: Float64Array, d: number, cov: Covariance, by: Float64Ar
 /** W, the numbers of a cluster's centre: its mean, and the root of its precision (model/description/distances.ts). */
 export const centreWidth = (d: number, covariance: Covariance): number =>
   d + (covariance === 'full' ? (d * (d + 1)) / 2 : d);
+
+/** Responsibilities too small to matter. */
+export const NEGLIGIBLE = 1e-12;
+
+/** Statistics of rows with these weights, [n,m], for each of m parts. */
+export function softStatistics(
+  rows: Float64Array,
+  d: number,
+  r: Float64Array,
+  m: number,
+  covariance: Covariance,
+): Float64Array[] {
+  const firsts = new Int32Array(m + 1);
+  for (let p = 0; p < r.length; ) for (let j = 1; j <= m; j++, p++) if (!(r[p] < NEGLIGIBLE)) firsts[j]++;
+  for (let j = 0; j < m; j++) firsts[j + 1] += firsts[j];
+  const ends = firsts.slice(0, m);
+  const numbers = new Int32Array(firsts[m]);
+  const weights = new Float64Array(firsts[m]);
+  for (let i = 0, p = 0; p < r.length; i++)
+    for (let j = 0; j < m; j++, p++) {
+      if (r[p] < NEGLIGIBLE) continue;
+      numbers[ends[j]] = i;
+      weights[ends[j]++] = r[p];
+    }
+  return Array.from({ length: m }, (_, j) => {
+    const T = new Float64Array(statisticsLength(d, covariance));
+    const [from, to] = [firsts[j], ends[j]];
+    addRows(T, rows, d, covariance, numbers.subarray(from, to), weights.subarray(from, to));
+    return T;
+  });
+}
+
+/** Statistics of all rows together. */
+export const totalOfRows = (rows: Float64Array, d: number, covariance: Covariance): Float64Array =>
+  softStatistics(rows, d, new Float64Array(rows.length / d).fill(1), 1, covariance)[0];

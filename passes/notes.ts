@@ -98,13 +98,13 @@ const NEARLY = 0.9;
  * the true labels.
  */
 export function notesOn(outcome: RunOutcome): string[] {
-  const { k, steps, graph } = outcome;
+  const { k, components, steps, graph } = outcome;
   const unfinished = unfinishedNote(outcome);
   // Without a split step K could not change, and the net may not have learned the clusters of the last one.
   const isDecided = steps.length > 0 && !(unfinished.length && steps.at(-1)!.k > 1);
   const oneCluster = graph ? oneClusterOfGraph(outcome, graph) : oneClusterNotes(outcome);
   return [
-    ...(k === 1 && isDecided ? oneCluster : []),
+    ...(k === 1 && components <= 1 && isDecided ? oneCluster : []),
     ...(k > 1 && !graph ? fewRows(outcome) : []),
     ...skewedColumns(outcome),
     ...alikeColumnsNote(outcome),

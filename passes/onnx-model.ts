@@ -11,7 +11,7 @@ import { columnsOf, largestOf, type TrainedModel } from '../run/trained-model.ts
 
 /**
  * What labels rows as an ONNX model: from the rows of the data, float32 [rows, columns], to `label` (int64), `probabilities` [rows, K],
- * and of each row `confidence`, `distance`, `outlier_score` and `log_density`, as in labels.csv; -1 of noise, -1 and NaN for a row that cannot be labelled. The steps are those of `worker/rows.ts`.
+ * and of each row `component` (int64), `confidence`, `distance`, `outlier_score` and `log_density`, as in labels.csv; -1 of noise, -1 and NaN for a row that cannot be labelled. The steps are those of `worker/rows.ts`.
  */
 
 const ROWS = 'rows';
@@ -88,8 +88,9 @@ export function onnxModel(
   const isNoise = apart && g.op('Greater', [apart.share, responsibility]);
   const orNoise = (value: Value, ofNoise: Value) =>
     isNoise ? g.op('Where', [isNoise, ofNoise, value]) : value;
-  const shown = orNoise(byId, g.integers([NOISE]));
-  g.output(g.op('Where', [isValidRow, shown, g.integers([-1])]), 'label', 'int64', [ROWS]);
+  const none = g.integers([NOISE]);
+  for (const [name, value] of Object.entries({ label: byId, component }))
+    g.output(g.op('Where', [isValidRow, orNoise(value, none), none]), name, 'int64', [ROWS]);
   g.output(known(probabilities, isValid), 'probabilities', 'float32', [ROWS, k]);
   const sureness = (value: Value) => (apart ? orNoise(value, apart.share) : value);
   if (measured) {

@@ -32,6 +32,8 @@ export interface PredictInput {
   details?: boolean;
   /** Where rows are on the map. */
   map?: boolean;
+  /** The components of rows. */
+  components?: boolean;
   /** So many of the first clusters may have rows, which others then never get; all by default. */
   units?: number;
   /** Images that cannot be decoded are left out. */
@@ -58,9 +60,16 @@ export async function loadLabeller(
   {
     details,
     map: hasMap = false,
+    components: hasComponents = false,
     units,
     log,
-  }: { details: boolean; map?: boolean; units?: number; log: (line: string) => void },
+  }: {
+    details: boolean;
+    map?: boolean;
+    components?: boolean;
+    units?: number;
+    log: (line: string) => void;
+  },
 ) {
   const { transform, encoder, classifier, byMixture, groups, k, noise, backendName } = trained;
   assertAddressSpaceFor('wasm');
@@ -87,11 +96,11 @@ export async function loadLabeller(
     /** Of the distances of the run's rows, by cluster; null without `details`, or if an earlier version trained it. */
     quantiles: measured?.quantiles ?? null,
     /** The optional columns that there are. */
-    has: { component: true, log_density: Boolean(densities), map: map !== null },
+    has: { component: hasComponents, log_density: Boolean(densities), map: map !== null },
     /** A row has the same bits beside whatever other rows; else they may depend on how many are labelled at once. */
     isRowwise: backendOfIdentity(backend.identity) === 'wasm',
     /**
-     * Labels of raw rows, by the numbers of clusters, their components, and which rows are outliers, 1 or 0, if the run has some. With `soft` also responsibilities, K a
+     * Labels of raw rows, by the numbers of clusters, their components if those were asked for, and which rows are outliers, 1 or 0, if the run has some. With `soft` also responsibilities, K a
      * row (where there is noise, its share is what they lack to 1, and the label of its rows −1); with `details` these, distances from the centres of the rows' clusters, and log densities, unless an earlier version trained the run. `placed`: also where
      * rows are on the map.
      */
@@ -114,9 +123,9 @@ export async function loadLabeller(
       const clusters = { labels: best, responsibilities: own!, components, ...found };
       const inNoise = noise && withNoise(clusters, dense!, noise.logDensity);
       const labels = inNoise ? inNoise.labels.map((label) => (label < k ? label : NOISE)) : clusters.labels;
-      const component = inNoise
+      const component = hasComponents
         ? components.map((own, i) => (labels[i] === NOISE ? NOISE : own))
-        : components;
+        : null;
       const responsibilities = inNoise
         ? firstColumns(inNoise.responsibilities, k + 1, k)
         : clusters.responsibilities;
@@ -145,6 +154,7 @@ export async function openPredictor(input: PredictInput) {
     soft,
     details = false,
     map = details,
+    components,
     units,
     skipBad = false,
     log,
@@ -159,7 +169,7 @@ export async function openPredictor(input: PredictInput) {
   try {
     const largest = largestOf(trained);
     const { k, quantiles, has, label, close } = await loadLabeller(trained, {
-      ...{ details, map, units, log },
+      ...{ details, map, components, units, log },
     });
     const pieces = (source.rows ? ranges(source.rows, FORWARD_ROWS) : []).map(({ from, to }) => ({
       start: from,

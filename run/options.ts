@@ -104,7 +104,7 @@ export const OPTIONS = {
       fast: false,
     }),
     components: option(yesOrNo(), {
-      help: 'also write components.npy, and the column in tables: the component of each row in the mixture',
+      help: 'also write which component of the mixture each row is in: components.npy, and a column of tables',
       fast: false,
     }),
     outliers: optional(between(0, 1), 'none, no such column', {

@@ -22,7 +22,7 @@ export async function loadModel(
 ) {
   const trained = readTrainedModel(run, { details: true, map: true });
   const { ids, isGaussian, logged, names, transform } = trained;
-  const labeller = await loadLabeller(trained, { details: true, map: true, log });
+  const labeller = await loadLabeller(trained, { details: true, map: true, components: true, log });
   const { k, quantiles, has } = labeller;
   const largest = largestOf(trained);
   const gaussian = isGaussian ? transform.dim : null;

@@ -21,7 +21,7 @@ import { type ResultArrays, rowsTensor } from '../rounds/sums.ts';
 import { pcaSplit } from './halves.ts';
 import { learnsPrior, relearnedPrior } from './prior.ts';
 import { isPhiLong, publishNet, publishParts, publishSubs } from './publish.ts';
-import { runBy, type Target, type TrainingRun } from './run-context.ts';
+import { hasSubNets, runBy, type Target, type TrainingRun } from './run-context.ts';
 
 /** Limits on a block of rows: the bytes of its features Φ, and rows that fit the L2 cache. */
 const PHI_BYTES = 32 << 20;
@@ -85,7 +85,9 @@ export async function runEpoch(given: TrainingRun, before: State): Promise<{ sta
   // Before a split step; and once no clusters have merged, as EM may have converged already.
   const mayConverge =
     run.byMixture && state.steps.at(-1)?.changed === 0 && nextChange(state.steps) === 'split';
-  const trainsSubs = mayConverge || trainsSubNets(schedule, state.epoch, state, state.steps, state.mixture.k);
+  const { k } = state.mixture;
+  const isDue = mayConverge || trainsSubNets(schedule, state.epoch, state, state.steps, k);
+  const trainsSubs = isDue && hasSubNets(run, k);
   let { net, subs, mixture, prior, parts } = state;
   const losses: Losses = { loss: null, subLoss: null };
 
@@ -131,7 +133,7 @@ export async function runEpoch(given: TrainingRun, before: State): Promise<{ sta
     mixture !== state.mixture &&
     shareMoved(state.mixture, mixture) < FEW_MOVED &&
     Math.abs(prior.logDetPsi - state.prior.logDetPsi) < SAME_SCALE * prior.d;
-  const least = nextChange(state.steps) === 'split' && !trainsSubs ? 1 : 0;
+  const least = nextChange(state.steps) === 'split' && !isDue ? 1 : 0;
   const untilStep = isConverged ? Math.min(least, pace.untilStep) : pace.untilStep;
   const next: State = {
     ...state,

@@ -12,12 +12,10 @@ import { PARTS, PARTS_INDEX, type PartsIndex, partName, rowsIn, SEEN, stemOf } f
 import { elementCount } from '../../model/arrays.ts';
 import { isUnchanged, renumberLabels } from '../../model/order.ts';
 import {
+  ALL_COLUMNS,
   columnShape,
   type FinalNumbers,
   type OptionalColumns,
-  ROW_COLUMNS,
-  type RowColumn,
-  type RowColumnName,
   rowColumns,
 } from '../../model/row-columns.ts';
 import { decode, encode } from '../../proto/codec.ts';
@@ -133,7 +131,7 @@ export function labelParts(out: RunDirectory, key: string): LabelParts {
         await yieldToEventLoop();
         out.assertThere();
         const files = { ...own };
-        for (const [column, { file: whole }] of Object.entries(ROW_COLUMNS) as [RowColumnName, RowColumn][]) {
+        for (const [column, { file: whole }] of ALL_COLUMNS) {
           const stem = stemOf(whole) as keyof typeof own;
           const name = own[stem]?.file;
           if (name === undefined) continue;

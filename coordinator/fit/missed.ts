@@ -7,7 +7,7 @@ import { clusterCountOf, labelsByMixture, type State, withoutClusters } from '..
 import { mostClusters } from '../../tasks/capacity.ts';
 import type { Prepared, TrainingRun } from './run-context.ts';
 import { tempering } from './sample.ts';
-import { withUnits } from './train.ts';
+import { withUnits } from './step.ts';
 
 /** Clusters that the sample missed are added to the mixture between two full passes (docs/algorithm.md, section 8). */
 

@@ -29,6 +29,7 @@ export interface Output {
   pieces(name: string, dtype: RowColumn['dtype'], shape: number[]): OutputFile;
 }
 
+/** In the tensors of workers. */
 const TYPES = { '<i4': 'int32', '<f4': 'float32', '|b1': 'uint8' } as const;
 
 const NO_FILE: OutputFile = { write() {}, async update() {}, async finish() {}, abort() {} };

@@ -57,6 +57,13 @@ export function runBy(run: TrainingRun, byMixture: boolean): TrainingRun {
   return { ...run, byMixture: true, rounds };
 }
 
+/** Of so many clusters, training sub-nets and sending them takes longer than a pass of EM over the sample. */
+const MOST_SUB_NETS = 64;
+
+/** Do sub-nets train? Of many clusters to which rows go by the mixture, sub-clusters begin with halves along their principal axes. */
+export const hasSubNets = ({ byMixture }: Pick<Prepared, 'byMixture'>, k: number): boolean =>
+  !byMixture || k <= MOST_SUB_NETS;
+
 /**
  * What a mixture of Gaussians (gaussian/) and the graph of nearest neighbours (graph/) do each in their own way. Nets, epochs, pace,
  * settling, numbering and the full pass are the same for both and ask nothing else.
@@ -118,9 +125,11 @@ export interface Start {
 /** The target of the clustering net, as the task `cluster-steps` has it. */
 export type Target = Pick<TaskOf<'cluster-steps'>, 'form' | 'field'>;
 
-/** The joins above the clusters, and below them the sub-clusters, null for a cluster without any that a split step could propose, or the components. */
+/** The joins above the clusters, and what is below these. */
 export interface Levels {
   joins: Join[];
+  /** The sub-clusters of each; null without any that a split step could propose. */
   halves: (ClusterHalves | null)[];
+  /** How components join within clusters of several. */
   components?: ComponentTree[];
 }

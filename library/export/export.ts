@@ -28,7 +28,7 @@ export interface ExportedModel {
 }
 
 /**
- * Writes the model of a finished run for other programs: one graph of all that is done to rows. Its outputs are `label` (int64, N),
+ * Writes the model of a finished run for other programs: one graph of all that is done to rows. Its outputs are `label` and `component` (int64, N),
  * `probabilities` (float32, N×K), `confidence`, and, unless an earlier version trained it, `distance`, `outlier_score` and `log_density` (float32, N).
  *
  * @throws {UserError} (rejection) if the run is not finished, it fills unknown cells by regression, for which ONNX has no operator, or

@@ -10,9 +10,9 @@ import {
 import { logSum } from '../log-sum.ts';
 import type { Mixture } from '../mixture.ts';
 import type { Rng } from '../random.ts';
-import { type Covariance, covarianceOf, mean, statisticsLength } from '../statistics.ts';
+import { type Covariance, covarianceOf, mean, softStatistics, statisticsLength } from '../statistics.ts';
 import type { Background } from './noise.ts';
-import { logDensitiesOf, softStatistics } from './soft-split.ts';
+import { logDensitiesOf } from './soft-split.ts';
 
 /**
  * Noise: rows that are in no cluster (docs/algorithm.md, section 8). A mixture covers them with components where rows are few. Here the least dense

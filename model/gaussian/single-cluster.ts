@@ -4,12 +4,12 @@
  * any density that is not one (docs/algorithm.md, section 6).
  */
 import { gammaln } from 'simple-statistics';
-import { dot, logDet, squaredNorm, symmetricEigen, whitenedRows, whitener } from '../linalg.ts';
-import { mean, scatter } from '../statistics.ts';
+import { logDet, squaredNorm, whitenedRows, whitener } from '../linalg.ts';
+import { mean, scatter, softStatistics } from '../statistics.ts';
 import { entriesAt, isAtSpike } from './columns.ts';
 import { straightened } from './curvature.ts';
 import { gaussianPart, type Niw, priorAt } from './niw.ts';
-import { softStatistics } from './soft-split.ts';
+import { fourthMomentAxes, projections } from './starts.ts';
 
 /** Shapes β and tails p of the generalised t, density ∝ (1 + (ρ²)^β/q)^−(D/2β + p): β = 1 is a t, p → ∞ an exponential power law. */
 const SHAPES = [0.4, 0.6, 0.8, 1, 1.4, 2, 4, 10];
@@ -184,20 +184,8 @@ function largest(f: (x: number) => number, from: number, to: number): number {
  * pair to where fourth cumulants are largest: FOBI alone cannot tell apart components of equal kurtosis, as of a square.
  */
 function componentsGain(rows: Float64Array, d: number, { mean: centre, covariance }: Location): number {
-  const n = rows.length / d;
   const u = whitenedRows(rows, centre, whitener(covariance, d, 'full'));
-  const weights = Float64Array.from({ length: n }, (_, i) => {
-    const y = u.subarray(i * d, (i + 1) * d);
-    return Math.min(dot(y, y), 4 * d);
-  });
-  const F = scatter(softStatistics(u, d, weights, 1, 'full')[0], d, 'full');
-  const { vectors } = symmetricEigen(F, d);
-  const components = Array.from({ length: d }, (_, a) => {
-    const axis = vectors.subarray(a * d, (a + 1) * d);
-    const out = new Float64Array(n);
-    for (let i = 0; i < n; i++) for (let b = 0; b < d; b++) out[i] += axis[b] * u[i * d + b];
-    return out;
-  });
+  const components = fourthMomentAxes(u, d).map((axis) => projections(u, d, axis));
   for (let sweep = 0; sweep < SWEEPS; sweep++)
     for (let a = 1; a < d; a++) for (let b = 0; b < a; b++) turn(components[a], components[b]);
   return components.reduce((sum, component) => sum + powerGain(component), 0);

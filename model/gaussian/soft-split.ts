@@ -3,29 +3,23 @@
  * Rows are [n,D], in float64.
  */
 
-import {
-  dot,
-  fourSquaredDistances,
-  packedLower,
-  symmetricEigen,
-  whitened,
-  whitenedRows,
-  whitener,
-} from '../linalg.ts';
-import { chooseByWeight, lloydCentres, nearestCentre, seedCandidate, squaredDistance } from '../mixture.ts';
+import { fourSquaredDistances, packedLower, whitened, whitener } from '../linalg.ts';
+import { chooseByWeight, squaredDistance } from '../mixture.ts';
 import { type Rng, shuffledPrefix } from '../random.ts';
 import {
-  addRows,
   addStatistics,
   type Covariance,
   mean,
+  NEGLIGIBLE,
   scaleStatistics,
-  scatter,
+  softStatistics,
   statisticsLength,
+  totalOfRows,
 } from '../statistics.ts';
-import { asGaussian, type ColumnKinds, isAtSpike } from './columns.ts';
+import { asGaussian, type ColumnKinds } from './columns.ts';
 import { logMergeRatio, logSplitRatio } from './hastings.ts';
 import { learnsNu, logMarginal, type Niw, pointEstimate } from './niw.ts';
+import { alongAxes, alongAxis, byMeans, bySpread, inAllColumns, nonGaussianAxes } from './starts.ts';
 
 /** Rows of a cluster, each in part by several. */
 export interface SoftParts {
@@ -62,8 +56,6 @@ const START_AXES = 2;
 /** Each part has so many rows on average, and as many as there are columns. */
 const ROWS_PER_PART = 10;
 
-/** Responsibilities too small to matter. */
-const NEGLIGIBLE = 1e-12;
 /** Below, e to the power is 0 in float64: so it is, of hundreds of parts, for most. */
 const LOG_OF_ZERO = -746;
 
@@ -144,38 +136,6 @@ function normalise(r: Float64Array, m: number): number {
   return entropy;
 }
 
-/** Statistics of rows with these weights, [n,m], for each of m parts. */
-export function softStatistics(
-  rows: Float64Array,
-  d: number,
-  r: Float64Array,
-  m: number,
-  covariance: Covariance,
-): Float64Array[] {
-  const firsts = new Int32Array(m + 1);
-  for (let p = 0; p < r.length; ) for (let j = 1; j <= m; j++, p++) if (!(r[p] < NEGLIGIBLE)) firsts[j]++;
-  for (let j = 0; j < m; j++) firsts[j + 1] += firsts[j];
-  const ends = firsts.slice(0, m);
-  const numbers = new Int32Array(firsts[m]);
-  const weights = new Float64Array(firsts[m]);
-  for (let i = 0, p = 0; p < r.length; i++)
-    for (let j = 0; j < m; j++, p++) {
-      if (r[p] < NEGLIGIBLE) continue;
-      numbers[ends[j]] = i;
-      weights[ends[j]++] = r[p];
-    }
-  return Array.from({ length: m }, (_, j) => {
-    const T = new Float64Array(statisticsLength(d, covariance));
-    const [from, to] = [firsts[j], ends[j]];
-    addRows(T, rows, d, covariance, numbers.subarray(from, to), weights.subarray(from, to));
-    return T;
-  });
-}
-
-/** Statistics of all rows together. */
-export const totalOfRows = (rows: Float64Array, d: number, covariance: Covariance): Float64Array =>
-  softStatistics(rows, d, new Float64Array(rows.length / d).fill(1), 1, covariance)[0];
-
 /**
  * The parts after so many passes of EM, each from the posterior means under the prior; parts of few rows are left out. Null: none is left but one, or
  * the last pass leaves one with few rows, unless `keepsFew`: some of hundreds always have.
@@ -203,9 +163,14 @@ function refined(
   }
 }
 
-/** A part: the statistics, the column of responsibilities, and the rows in which these matter; of hundreds of parts, a row is of a few. */
-interface Part {
+/** The union of some parts: its statistics, and their numbers. */
+export interface PartUnion {
   t: Float64Array;
+  of: number[];
+}
+
+/** A part with the column of responsibilities, and the rows in which these matter; of hundreds of parts, a row is of a few. */
+interface Part extends PartUnion {
   j: number;
   rows: number[];
 }
@@ -214,11 +179,18 @@ interface Part {
  * The parts that are left when those whose union has more evidence are joined, the best first; statistics alone. Candidates are neighbours by their
  * means, and a union has the neighbours of both (a contracted graph of nearest neighbours). Changes responsibilities.
  */
-function joined(prior: Niw, { T, r }: SoftParts, alpha: number): Float64Array[] {
+const joined = (prior: Niw, { T, r }: SoftParts, alpha: number): Float64Array[] =>
+  unions(prior, T, r, alpha, 1).map(({ t }) => t);
+
+/** The same of parts that share no rows, by their untempered statistics: with the numbers of those of which each is the union. */
+export const joinedHard = (prior: Niw, T: Float64Array[], alpha: number, zeta: number): PartUnion[] =>
+  unions(prior, T, new Float64Array(0), alpha, zeta);
+
+function unions(prior: Niw, T: Float64Array[], r: Float64Array, alpha: number, zeta: number): Part[] {
   const m = T.length;
-  const parts = T.map((t, j): Part => ({ t, j, rows: [] }));
+  const parts = T.map((t, j): Part => ({ t, of: [j], j, rows: [] }));
   for (let p = 0; p < r.length; p++) if (r[p] >= NEGLIGIBLE) parts[p % m].rows.push(Math.floor(p / m));
-  const gainOf = (a: Part, b: Part) => logMergeRatio(prior, a.t, b.t, alpha, 1) - overlap(a, b);
+  const gainOf = (a: Part, b: Part) => logMergeRatio(prior, a.t, b.t, alpha, zeta) - zeta * overlap(a, b);
   const gains = new Map(parts.map((part) => [part, new Map<Part, number>()]));
   const offer = (a: Part, b: Part) => gains.get(a)!.set(b, gainOf(a, b));
   for (const [i, others] of neighbours(prior, T).entries()) for (const j of others) offer(parts[i], parts[j]);
@@ -226,12 +198,12 @@ function joined(prior: Niw, { T, r }: SoftParts, alpha: number): Float64Array[] 
     let best = { gain: 0, a: parts[0], b: parts[0] };
     for (const [a, row] of gains) for (const [b, gain] of row) if (gain > best.gain) best = { gain, a, b };
     const { a, b } = best;
-    if (a === b) return [...gains.keys()].map(({ t }) => t);
+    if (a === b) return [...gains.keys()];
     const near = new Set([...gains.get(a)!.keys(), ...gains.get(b)!.keys()]);
     gains.delete(a);
     gains.delete(b);
     for (const [part, row] of gains) if ([row.delete(a), row.delete(b)].includes(true)) near.add(part);
-    const union = { ...b, t: addStatistics(b.t, a.t) };
+    const union = { ...b, t: addStatistics(b.t, a.t), of: [...b.of, ...a.of] };
     for (const i of a.rows) {
       if (r[i * m + b.j] < NEGLIGIBLE) union.rows.push(i);
       r[i * m + b.j] += r[i * m + a.j];
@@ -284,28 +256,36 @@ export function bestSoftSplit(
   const prior = priorOf([]);
   const { d, covariance } = prior;
   const n = rows.length / d;
+  const others = nonGaussianAxes(rows, prior);
   const candidates: Candidate[] = [];
   for (const m of PART_COUNTS) {
     if (n < Math.max(ROWS_PER_PART, d) * m) break;
     const axes = m === 2 && covariance === 'full' ? Math.min(START_AXES, d) : 0;
     const fixed = m === 2 && learnsNu(prior) ? axes + 1 : axes;
-    const starts = fixed + Math.max(1, Math.min(MOST_STARTS, Math.round(ROWS_TRIED / n)));
+    const inAll = Math.max(1, Math.min(MOST_STARTS, Math.round(ROWS_TRIED / n)));
+    // In addition, not instead: clusters may differ along Gaussian axes too, as far as a kurtosis tells.
+    const starts = fixed + inAll + (others ? Math.ceil(inAll / 2) : 0);
     for (let start = 0; start < starts; start++) {
       const some = rowsAt(rows, d, shuffledPrefix(rng, n, Math.min(n, SEARCH_ROWS * m)));
-      const byAxis = () => (start < axes ? axisStart(some, prior, start) : spreadStart(some, prior));
-      const near = start < fixed ? byAxis() : plusPlusStart(some, prior, m, rng);
+      const byAxis = () => (start < axes ? alongAxis(some, prior, start) : bySpread(some, prior));
+      const isAlong = others && start >= fixed + inAll;
+      const byDistance = () => byMeans(isAlong ? alongAxes(some, others) : inAllColumns(some, prior), m, rng);
+      const near = start < fixed ? byAxis() : byDistance();
       const T = softStatistics(some, d, near, m, covariance);
       candidates.push(...improved({ some, T, logRatio: 0 }, FIRST_PASSES));
     }
   }
   const byGain = (a: Candidate, b: Candidate) => b.logRatio - a.logRatio;
-  // Of eight parts in many columns few may stay apart: then the next best go on.
-  const kept: Candidate[] = [];
-  for (const candidate of candidates.sort(byGain))
-    if (kept.length < KEPT_CANDIDATES) kept.push(...improved(candidate, FURTHER_PASSES));
-  for (const { some, T } of kept.sort(byGain)) {
-    const all = onAllRows(rows, T, rows.length / some.length, priorOf, alpha, zeta);
-    if (all) return all;
+  candidates.sort(byGain);
+  while (candidates.length) {
+    const kept: Candidate[] = [];
+    while (kept.length < KEPT_CANDIDATES && candidates.length)
+      kept.push(...improved(candidates.shift()!, FURTHER_PASSES));
+    // Parts of few rows may not stay apart: then the next best go on.
+    for (const { some, T } of kept.sort(byGain)) {
+      const all = onAllRows(rows, T, rows.length / some.length, priorOf, alpha, zeta);
+      if (all) return all;
+    }
   }
   return null;
 
@@ -357,7 +337,9 @@ export function softSplitFromAbove(
   const m = Math.min(Math.floor(used / rowsEach), affordable);
   if (m < 2 * PART_COUNTS.at(-1)!) return null;
   const some = rowsAt(rows, d, shuffledPrefix(rng, n, used));
-  let T = softStatistics(some, d, plusPlusStart(some, prior, m, rng), m, covariance);
+  const others = nonGaussianAxes(some, prior);
+  const near = byMeans(others ? alongAxes(some, others) : inAllColumns(some, prior), m, rng);
+  let T = softStatistics(some, d, near, m, covariance);
   for (;;) {
     const found = refined(some, d, T, PASSES_BETWEEN, priorOf, true);
     if (!found) return null;
@@ -449,105 +431,4 @@ export function rowsAt(rows: Float64Array, d: number, indices: ArrayLike<number>
   for (let i = 0; i < indices.length; i++)
     out.set(rows.subarray(indices[i] * d, (indices[i] + 1) * d), i * d);
   return out;
-}
-
-/** Rows in coordinates in which Ψ is the identity; those at spikes as the mean of the others, as else only these would count. */
-function inMetric(rows: Float64Array, { d, psi, covariance, kinds }: Niw): Float64Array {
-  const filled = kinds?.spikes.length ? filledAtSpikes(rows, d, kinds) : rows;
-  return whitenedRows(filled, new Float64Array(d), whitener(psi, d, covariance));
-}
-
-function filledAtSpikes(rows: Float64Array, d: number, kinds: ColumnKinds): Float64Array {
-  const out = rows.slice();
-  for (const spike of kinds.spikes) {
-    const isAt = (at: number) => isAtSpike(kinds, spike, rows, at);
-    let [n, sum] = [0, 0];
-    for (let at = 0; at < rows.length; at += d)
-      if (!isAt(at)) {
-        n++;
-        sum += rows[at + spike.column];
-      }
-    for (let at = 0; at < rows.length; at += d) if (n && isAt(at)) out[at + spike.column] = sum / n;
-  }
-  return out;
-}
-
-const LLOYD_ROUNDS = 3;
-
-/** Two parts along a principal axis in the metric of Ψ, by two-means: r, [n,2]. */
-function axisStart(rows: Float64Array, prior: Niw, place: number): Float64Array {
-  const { d } = prior;
-  const u = inMetric(rows, prior);
-  const n = rows.length / d;
-  const T = totalOfRows(u, d, 'full');
-  const axis = symmetricEigen(scatter(T, d, 'full'), d).vectors.subarray(place * d, (place + 1) * d);
-  const along = Float64Array.from({ length: n }, (_, i) => dot(axis, u.subarray(i * d, (i + 1) * d)));
-  let threshold = dot(axis, mean(T, d));
-  for (let round = 0; round < 2 * LLOYD_ROUNDS; round++) {
-    const [low, high] = [
-      { n: 0, s: 0 },
-      { n: 0, s: 0 },
-    ];
-    for (const value of along) {
-      const side = value > threshold ? high : low;
-      side.n++;
-      side.s += value;
-    }
-    if (low.n && high.n) threshold = (low.s / low.n + high.s / high.n) / 2;
-  }
-  const r = new Float64Array(2 * n);
-  for (let i = 0; i < n; i++) r[2 * i + (along[i] > threshold ? 1 : 0)] = 1;
-  return r;
-}
-
-/**
- * Two parts near to and far from the mean along the axis of most kurtosis (FOBI): what two clusters look like that differ more by their covariances than by
- * their means. r, [n,2].
- */
-function spreadStart(rows: Float64Array, prior: Niw): Float64Array {
-  const { d } = prior;
-  const n = rows.length / d;
-  const { mean: centre, covariance } = pointEstimate(prior, totalOfRows(rows, d, 'full'));
-  const u = whitenedRows(rows, centre, whitener(covariance, d, 'full'));
-  const weights = Float64Array.from({ length: n }, (_, i) => {
-    const y = u.subarray(i * d, (i + 1) * d);
-    return Math.min(dot(y, y), 4 * d);
-  });
-  const F = softStatistics(u, d, weights, 1, 'full')[0];
-  const axis = symmetricEigen(scatter(F, d, 'full'), d).vectors.subarray(0, d);
-  const along = Float64Array.from({ length: n }, (_, i) =>
-    Math.abs(dot(axis, u.subarray(i * d, (i + 1) * d))),
-  );
-  const middle = along.slice().sort()[n >> 1];
-  const r = new Float64Array(2 * n);
-  for (let i = 0; i < n; i++) r[2 * i + (along[i] > middle ? 1 : 0)] = 1;
-  return r;
-}
-
-/** m parts by k-means++ and Lloyd, in the metric of Ψ: r, [n,m]. */
-function plusPlusStart(rows: Float64Array, prior: Niw, m: number, rng: Rng): Float64Array {
-  const { d } = prior;
-  const u = inMetric(rows, prior);
-  const n = rows.length / d;
-  let centres: Float64Array[] = [];
-  let weights: Float64Array | null = null;
-  for (let j = 0; j < m; j++) {
-    const known = weights && { centres: j - 1, weights };
-    const drawn: ReturnType<typeof seedCandidate> = seedCandidate(u, d, centres, rng.uniform(), known);
-    const { row } = drawn!;
-    weights = drawn!.weights;
-    centres.push(u.slice(row * d, (row + 1) * d));
-  }
-  for (let round = 0; round < LLOYD_ROUNDS; round++) {
-    const sums = centres.map(() => ({ n: 0, s: new Float64Array(d) }));
-    for (let i = 0; i < n; i++) {
-      const near = sums[nearestCentre(u, i * d, centres, d)];
-      near.n++;
-      for (let a = 0; a < d; a++) near.s[a] += u[i * d + a];
-    }
-    centres = lloydCentres(sums, centres);
-  }
-  const r = new Float64Array(n * m);
-  for (let i = 0; i < n; i++) r[i * m + nearestCentre(u, i * d, centres, d)] = 1;
-  return r;
 }

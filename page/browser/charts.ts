@@ -6,7 +6,7 @@ import type { ModelView } from '../drawing/model-view.ts';
 import { listItems } from '../drawing/panels.ts';
 import { riverPicture, riverTable, updateTexts } from '../drawing/river.ts';
 import { count, duration, threeDigits } from '../drawing/text.ts';
-import { cutText, inCut, nextSplitText, treeLegend, treePicture } from '../drawing/tree-picture.ts';
+import { cutText, hasJoins, inCut, nextSplitText, treeLegend, treePicture } from '../drawing/tree-picture.ts';
 import { byId, setHtml, setText } from './dom.ts';
 import type { PageStore } from './feed.ts';
 
@@ -187,7 +187,7 @@ export function treePanel(turned: () => void) {
     show(view: ModelView): ModelView {
       const { tree } = view;
       const k = tree?.sizes.length ?? 0;
-      panel.hidden = !tree || (k === 1 && !tree.next?.length);
+      panel.hidden = !tree || (!hasJoins(tree) && !tree.next?.length);
       if (!tree) return view;
       if (Number(dial.max) !== k) {
         dial.max = String(k);
@@ -200,10 +200,11 @@ export function treePanel(turned: () => void) {
       setText(byId('cut'), now);
       setText(splits, nextSplitText(tree));
       splits.hidden = !splits.textContent;
-      byId('dial-box').hidden = box.hidden = k === 1;
-      setText(byId('tree-legend'), k > 1 ? treeLegend(tree) : '');
+      byId('dial-box').hidden = k === 1;
+      box.hidden = !hasJoins(tree);
+      setText(byId('tree-legend'), treeLegend(tree));
       const colours = clusters.map(({ colour }) => colour);
-      drawn = (width) => (k > 1 ? treePicture(tree, { left, colours, width }, called) : '');
+      drawn = (width) => (hasJoins(tree) ? treePicture(tree, { left, colours, width }, called) : '');
       draw();
       return { ...view, clusters };
     },

@@ -1,11 +1,10 @@
-import { shareOf } from '../drawing/clusters.ts';
+import { hasComponents, shareOf } from '../drawing/clusters.ts';
 import type { ModelView } from '../drawing/model-view.ts';
 import {
   axesText,
   dotOf,
   drawPoints,
   ellipsesText,
-  hasComponents,
   IDENTITY,
   type PointScene,
   pointScene,
@@ -129,11 +128,12 @@ export function scatterPlot(
     if (!view) return;
     const { cluster, point } = whatIsAt(at);
     if (cluster === null) return leave();
-    const { id, slot, rows, group, components } = view.clusters[cluster];
+    const own = view.clusters[cluster];
+    const { id, slot, rows, group, components } = own;
     const share = shareOf(view, cluster);
     highlight.hover(slot);
     const joined = group ? ` · joined as ${group}` : '';
-    const within = components.length > 1 ? ` · ${counted(components.length, 'component')}` : '';
+    const within = hasComponents(own) ? ` · ${counted(components.length, 'component')}` : '';
     const size = `${counted(Math.round(rows), 'row')} · ${percent(share)}`;
     setText(tooltip, `Cluster ${id} · ${size}${within}${joined}`);
     placeTooltip(tooltip, at[0], at[1], box.clientWidth, box.clientHeight);

@@ -77,12 +77,19 @@ export function lossScale(values: number[], range: [number, number], log: boolea
 interface AxisOptions {
   count?: number;
   integers?: boolean;
+  /** Of the ticks, the first and the last: where there is no room for all decades. */
+  areEnds?: boolean;
   title?: string;
 }
 
 /** Tick labels in one format for the axis: 12,500, or 1.2M if some are large, or 3e-5 if all are small. */
-function tickLabels(scale: Scale, count: number, integers = false): { tick: number; label: string }[] {
-  const ticks = scale.ticks(count).filter((tick) => !integers || Number.isInteger(tick));
+function tickLabels(
+  scale: Scale,
+  count: number,
+  { integers = false, areEnds = false }: AxisOptions,
+): { tick: number; label: string }[] {
+  const all = scale.ticks(count).filter((tick) => !integers || Number.isInteger(tick));
+  const ticks = areEnds ? all.filter((_, i) => i === 0 || i === all.length - 1) : all;
   const sizes = ticks.map(Math.abs);
   const largest = Math.max(0, ...sizes);
   const format = integers ? (value: number) => value.toLocaleString('en') : scale.tickFormat(count);
@@ -93,8 +100,8 @@ function tickLabels(scale: Scale, count: number, integers = false): { tick: numb
 
 /** Horizontal grid lines, with tick labels to the left of the box. */
 function leftAxis(scale: Scale, { left, right, top, bottom }: Box, options: AxisOptions = {}): string {
-  const { count = 5, integers, title } = options;
-  const ticks = tickLabels(scale, count, integers);
+  const { count = 5, title } = options;
+  const ticks = tickLabels(scale, count, options);
   const widest = Math.max(0, ...ticks.map(({ label }) => textWidth(label)));
   const x = Math.max(13, left - 18 - widest);
   return [
@@ -108,8 +115,8 @@ function leftAxis(scale: Scale, { left, right, top, bottom }: Box, options: Axis
 
 /** The line at the bottom of the box, with tick labels below. */
 export function bottomAxis(scale: Scale, { left, right, bottom }: Box, options: AxisOptions = {}): string {
-  const { count = 8, integers, title } = options;
-  const ticks = tickLabels(scale, count, integers);
+  const { count = 8, title } = options;
+  const ticks = tickLabels(scale, count, options);
   return [
     line(left, bottom, right, bottom, 'axis'),
     ...ticks.map(({ tick }) => line(scale(tick), bottom, scale(tick), bottom + 4, 'axis')),

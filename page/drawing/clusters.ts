@@ -93,6 +93,10 @@ function spreadOf(
   return Math.sqrt(sum(members, (component) => share(component) * variance(component)) / d);
 }
 
+/** A cluster of several is no ellipse itself. */
+export const hasComponents = ({ components }: Pick<ClusterRow, 'components'>): boolean =>
+  components.length > 1;
+
 /** Indices of the clusters that have rows. Soft counts below a millionth are rounding errors. */
 export const nonEmpty = (rows: ArrayLike<number>): number[] =>
   Array.from(rows, (_, c) => c).filter((c) => rows[c] > 1e-6);
@@ -103,7 +107,7 @@ export const legend = ({ counted, isUpdate, clusters }: ClusterTable): string =>
     `Rows: ${!counted ? 'soft counts in the training sample' : isUpdate ? 'all rows so far, by the sample' : 'all rows of the data, by their label'}.`,
     'Spread: root mean square of the standard deviations over all axes, in units of the transformed data.',
     'Nearest: the least separated cluster, and the distance between both centres in sums of their standard deviations that way; below 1 the two hardly differ.',
-    ...(clusters.some(({ components }) => components.length > 1)
+    ...(clusters.some(hasComponents)
       ? [
           'A cluster of another shape has several components, of which the one nearest to the other cluster counts.',
         ]

@@ -1,3 +1,4 @@
+import { hasComponents } from './clusters.ts';
 import { type Cluster, curveHeight, type ModelView } from './model-view.ts';
 import { inPicture } from './projection.ts';
 import {
@@ -239,12 +240,9 @@ function curvePath({ centres, covariances }: ModelView, c: number, viewport: Vie
   return `M${points.join('L')}`;
 }
 
-/** A cluster of several is no ellipse itself. */
-export const hasComponents = ({ components }: Pick<Cluster, 'components'>): boolean => components.length > 1;
-
 /** What its ellipses are. */
 export const ellipsesText = ({ clusters }: ModelView): string =>
-  `Ellipses: two standard deviations${clusters.some(hasComponents) ? ', dashed of components of one cluster' : ''}`;
+  `Ellipses: two standard deviations${clusters.some(hasComponents) ? '; dashed, those of components of one cluster' : ''}`;
 
 /** What the two axes show. */
 export function axesText({ dim, k, weights, shares, isMap }: ModelView): string {

@@ -44,15 +44,16 @@ interface Branch {
 interface TreeLayout {
   /** Clusters, or groups of them, from top to bottom. */
   readonly leaves: readonly Group[];
-  /** The nodes of the tree that they are; the middle of each, and the height of all, in leaves from the top. */
+  /** The nodes of the tree that they are. */
   readonly nodes: readonly number[];
+  /** The middle of each, and the height of all, in leaves from the top. */
   readonly middles: readonly number[];
   readonly height: number;
   /** The last joins, in their order. */
   readonly branches: readonly Branch[];
 }
 
-/** Places of the last 59 joins at most, and of what they join. The larger branch of each is above the other. `room`: that a node takes, in leaves. */
+/** Places of the last 59 joins at most, and of what they join. The larger branch of each is above the other. `room`: what a node takes, in leaves. */
 export function treeLayout(tree: Dendrogram, room: (node: number) => number = () => 1): TreeLayout {
   const { sizes, joins } = tree;
   const k = sizes.length;
@@ -166,8 +167,14 @@ function shownJoins(tree: Dendrogram): string {
 /** Why components are one cluster: what the heights of their joins do not say. */
 const JOINED = 'joined as rows show no valleys between them';
 
-/** What the picture means. */
+/** Whether there is something to draw: joins of clusters, or of the components of a single one. */
+export const hasJoins = ({ sizes, components }: MergeTree): boolean =>
+  sizes.length > 1 || Boolean(components?.length);
+
+/** What the picture means; empty without one. */
 export function treeLegend(tree: MergeTree): string {
+  if (!hasJoins(tree)) return '';
+  if (tree.sizes.length === 1) return `Components of the cluster, ${JOINED}. Axis: ${tree.measure}.`;
   const shown = shownJoins(tree);
   return [
     'On the right, clusters and their rows; the numbers at the last joins are how many clusters each leaves.',
@@ -188,9 +195,10 @@ const GAPS = [22, 14] as const;
 /** The joins are at least this wide: the rest can be scrolled to. */
 const LEAST_WIDTH = 120;
 
-/** From the mark of a cluster to its name, where some have several components: an axis, of which each has at least this much of a leaf's height. */
+/** Between the marks of clusters and their names, where some have several components: how wide the joins of these are. */
 const STRIP = 110;
-const ROOM = 0.3;
+/** The height of a component, in leaves: beside joins of clusters, and of a single cluster, where there is nothing else. */
+const ROOM = [0.3, 0.6] as const;
 /** From the mark to the last join of the components. */
 const STEM = 8;
 
@@ -208,8 +216,8 @@ interface TreeCut {
 const MOST_CHARACTERS = 32;
 
 /**
- * The tree of merges of at least two clusters, its root on the left. The larger branch of each join is above the other. `called`: what clusters
- * and joins are called, by their nodes; empty where that is not known.
+ * The tree of merges, its root on the left, of at least two clusters, or of one of several components. The larger branch of each join is above
+ * the other. `called`: what clusters and joins are called, by their nodes; empty where that is not known.
  */
 export function treePicture(
   tree: MergeTree,
@@ -217,8 +225,9 @@ export function treePicture(
   called: (node: number) => string = () => '',
 ): string {
   const inner = new Map(tree.components?.map((own) => [own.cluster, own]));
+  const isOne = tree.sizes.length === 1;
   const room = (node: number) =>
-    Math.max(1, ROOM * Math.min(MOST_LEAVES, inner.get(node)?.sizes.length ?? 0));
+    Math.max(1, ROOM[isOne ? 1 : 0] * Math.min(MOST_LEAVES, inner.get(node)?.sizes.length ?? 0));
   const layout = treeLayout(tree, room);
   const { leaves, nodes, middles, height, branches } = layout;
   const names = leaves.map((leaf, i) => {
@@ -228,11 +237,13 @@ export function treePicture(
   });
   const rows = leaves.map((leaf) => compactCount(leaf.rows));
   const strip = nodes.some((node) => inner.has(node)) ? STRIP : 0;
-  const labels = strip + GAPS[0] + widest(names) + GAPS[1] + widest(rows) + RIGHT;
-  const width = Math.max(cut?.width ?? WIDTH, Math.ceil(LEFT + LEAST_WIDTH + labels));
+  const labels = GAPS[0] + widest(names) + GAPS[1] + widest(rows) + RIGHT;
+  const width = Math.max(cut?.width ?? WIDTH, Math.ceil(LEFT + LEAST_WIDTH + strip + labels));
+  const end = width - labels;
   const step = leaves.length > 30 ? 16 : 20;
-  const box = { left: LEFT, right: width - labels, top: TOP, bottom: TOP + step * height + 6 };
-  const inside = { ...box, left: box.right + GAPS[0] - 4, right: box.right + strip };
+  const right = isOne ? LEFT : end - strip;
+  const box = { left: LEFT, right, top: TOP, bottom: TOP + step * height + 6 };
+  const inside = { ...box, left: right + GAPS[0] - 4, right: end };
   const isGraph = tree.likelihood === 'graph';
   const scale = heightScale(
     branches.map(({ at }) => at.height),
@@ -241,10 +252,10 @@ export function treePicture(
   const x = ({ height }: TreePlace) => (height === null ? box.right : scale(height));
   const y = (place: Pick<TreePlace, 'y'>) => box.top + step * place.y;
   const colour = (cluster: number) => colourOf(cut?.colours[cluster] ?? labelIn(tree, cluster));
-  const lines = branches.map(({ at, ends: [a, b], left }) => {
-    const d = `M${num(x(a))} ${num(y(a))}H${num(x(at))}V${num(y(b))}H${num(x(b))}`;
+  const lines = branches.map((branch) => {
+    const d = joinPath(branch, x, y);
     // Joins that the cut has made are in the colour of their group.
-    return cut && left >= cut.left ? curve(d, colour(at.first), 2.5) : curve(d, undefined, 1.3);
+    return cut && branch.left >= cut.left ? curve(d, colour(branch.at.first), 2.5) : curve(d, undefined, 1.3);
   });
   const numbered = branches.filter(({ left }) => left <= MOST_NUMBERED);
   const numbers = numbered.map(({ at, left }) =>
@@ -254,7 +265,7 @@ export function treePicture(
     const middle = y({ y: middles[i] });
     return [
       `<path d="M${num(box.right + 10)} ${num(middle)}${markerPath(markerStyle(labelIn(tree, first)).shape, 4.5)}" fill="${colour(first)}"/>`,
-      text(box.right + strip + GAPS[0], middle + 4, names[i], { bold: true, size: 11.5 }),
+      text(end + GAPS[0], middle + 4, names[i], { bold: true, size: 11.5 }),
       text(width - RIGHT, middle + 4, rows[i], { anchor: 'end', size: 11.5 }),
     ];
   });
@@ -265,15 +276,12 @@ export function treePicture(
       width,
       height: box.bottom + 50,
       title: 'Tree of merges',
-      description: `How ${counted(tree.sizes.length, 'cluster')} join, step by step, until one is left${shown && `; ${shown}`}.`,
+      description: `How ${isOne ? 'the components of a cluster' : counted(tree.sizes.length, 'cluster')} join, step by step, until one is left${shown && `; ${shown}`}.`,
     },
-    bottomAxis(scale, box, {
-      count: Math.max(2, Math.floor((box.right - box.left) / 110)),
-      title: isGraph ? 'resolution γ' : 'nats a row',
-    }),
+    isOne ? '' : bottomAxis(scale, box, { count: ticksIn(box), title: isGraph ? 'resolution γ' : UNIT }),
     ...lines,
     strip ? componentJoins(tree, layout, { step, room, colour, box: inside }) : '',
-    cut ? cutLine(tree, layout, cut.left, scale, box) : '',
+    cut && !isOne ? cutLine(tree, layout, cut.left, scale, box) : '',
     ...numbers,
     ...ends,
   );
@@ -284,7 +292,7 @@ export function treePicture(
  * is within it, and not for one of them, so that within a cluster joins may be higher than above it.
  */
 function componentJoins(
-  { components = [], ids }: MergeTree,
+  { sizes, components = [], ids }: MergeTree,
   { nodes, middles }: TreeLayout,
   {
     step,
@@ -302,22 +310,29 @@ function componentJoins(
     const x = ({ height }: TreePlace) => (height === null ? box.right : scale(height));
     const across = step * room(own.cluster);
     const y = (place: TreePlace) => middle + 0.8 * across * (place.y / leaves.length - 0.5);
-    const [{ at: last }] = branches.slice(-1);
-    const d = branches.map(
-      ({ at, ends: [a, b] }) => `M${num(x(a))} ${num(y(a))}H${num(x(at))}V${num(y(b))}H${num(x(b))}`,
-    );
+    const { at: last } = branches.at(-1)!;
+    const d = branches.map((branch) => joinPath(branch, x, y));
     const name = `Cluster ${labelIn({ ids }, own.cluster)}: ${counted(own.sizes.length, 'component')}, ${JOINED}`;
     const stem = `M${num(box.left)} ${num(middle)}V${num(y(last))}H${num(x(last))}`;
     const place = `x="${num(box.left)}" y="${num(middle - across / 2)}" width="${num(box.right - box.left)}" height="${num(across)}"`;
     return `<g class="components"><title>${name}</title><rect ${place} fill="none" pointer-events="all"/><path d="${d.join('')}${stem}" fill="none" stroke="${colour(own.cluster)}" stroke-width="1" stroke-dasharray="${DASHES.join(' ')}"/></g>`;
   });
-  // There is no room for all decades.
-  const ends = Object.assign((height: number) => scale(height), {
-    ticks: () => [scale.ticks(2)[0], ...scale.ticks(2).slice(1).slice(-1)],
-    tickFormat: scale.tickFormat,
-  });
-  return [bottomAxis(ends, box, { title: 'components' }), ...pictures].join('');
+  const axis =
+    sizes.length === 1
+      ? { count: ticksIn(box), title: UNIT }
+      : { count: 2, areEnds: true, title: 'components' };
+  return [bottomAxis(scale, box, axis), ...pictures].join('');
 }
+
+const UNIT = 'nats a row';
+const ticksIn = ({ left, right }: Box) => Math.max(2, Math.floor((right - left) / 110));
+
+/** From one of the two that join to the other. */
+const joinPath = (
+  { at, ends: [a, b] }: Branch,
+  x: (place: TreePlace) => number,
+  y: (place: TreePlace) => number,
+) => `M${num(x(a))} ${num(y(a))}H${num(x(at))}V${num(y(b))}H${num(x(b))}`;
 
 /** Between the last join that is made and the next one. */
 function cutLine(tree: MergeTree, { branches }: TreeLayout, left: number, scale: Scale, box: Box): string {

@@ -9,7 +9,7 @@ import { mapPicture } from '../drawing/map-picture.ts';
 import { ellipsesText, pointsPicture } from '../drawing/points.ts';
 import { riverPicture } from '../drawing/river.ts';
 import { inDark } from '../drawing/svg.ts';
-import { treePicture } from '../drawing/tree-picture.ts';
+import { hasJoins, treePicture } from '../drawing/tree-picture.ts';
 import { exemplarPicture } from './exemplars.ts';
 import { type CaptionedPicture, type ReportContents, reportPage } from './page.ts';
 import { pngOf } from './png.ts';
@@ -124,7 +124,7 @@ export function* picturesOf(contents: ReportContents): Generator<CaptionedPictur
       `The images that are nearest to the centre of each cluster${contents.described ? ', and those nearest to another one' : ', of a sample of the rows'}${exemplars.clusters.some(({ decoded }) => decoded) ? ', after what the decoder makes of the mean code of its rows' : ''}.`,
     );
   if (updates) yield picture('river', riverPicture(updates), '');
-  if (view?.tree && view.tree.sizes.length > 1)
+  if (view?.tree && hasJoins(view.tree))
     yield picture(
       'dendrogram',
       treePicture(view.tree, null, contents.described ? nodeNames(contents.described) : undefined),

@@ -54,7 +54,9 @@ export async function assertOnnxPredicts(
   const found = await onnxOutputs(run, rows, dim);
   const data = { values: rows, columns: dim };
   const out = `${run}-predicted.csv`;
-  const { labels, responsibilities } = await predict({ run, data, out, soft: true, force: true });
+  const { labels, components, responsibilities } = await predict({
+    ...{ run, data, out, soft: true, components: true, force: true },
+  });
   const table = parse(readFileSync(out), {
     columns: true,
     cast: (value, { header }) => (header ? value : Number(value)),
@@ -72,16 +74,19 @@ export async function assertOnnxPredicts(
     Float32Array.from([...rows.subarray(0, dim - 1), Number.NaN, ...rows.subarray(0, dim)]),
     dim,
   );
-  assert.deepEqual(broken.label, [-1, found.label[0]]);
+  const numbers = ['label', 'component'];
+  for (const name of numbers) assert.deepEqual(broken[name], [-1, found[name][0]]);
   assert.ok(
     Object.keys(found)
-      .filter((name) => name !== 'label')
+      .filter((name) => !numbers.includes(name))
       .every((name) => Number.isNaN(broken[name][0])),
   );
   const densities = 'log_density' in table[0] ? ['log_density'] : [];
   // Between two components of its cluster, last bits decide from which a row is measured.
   const isJoined = existsSync(join(run, 'mixture/clusters.npy'));
   const allowed = isJoined ? Math.max(most, Math.ceil(table.length / 10_000)) : most;
+  const elsewhere = components!.filter((component, row) => component !== found.component[row]).length;
+  assert.ok(elsewhere <= allowed, `component of ${elsewhere} rows`);
   for (const name of ['confidence', 'distance', ...densities]) {
     const off = table.filter(
       (row, i) => Math.abs(row[name] - found[name][i]) > 2e-3 * Math.max(1, Math.abs(row[name])),

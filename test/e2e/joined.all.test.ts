@@ -92,6 +92,13 @@ describe('a ring beside Gaussians', () => {
     assert.match(result.notes.join('\n'), new RegExp(`K is 4, of ${components.length} components`));
   });
 
+  test('in whose middle is the other: no column carries nothing', async () => {
+    const both = first.values.filter((_, i) => first.classes[i] < 2);
+    const { k, notes } = jsonOf(await dpmesh(trainArgs(writeRows(path('both.npy'), both), path('both'))));
+    assert.equal(k, 2);
+    assert.doesNotMatch(notes.join('\n'), /carry nothing/);
+  });
+
   test('has the same bytes with three workers', async () => {
     const again = path('three');
     jsonOf(await dpmesh(trainArgs(data, again, '--components', '--workers', 3)));

@@ -70,6 +70,7 @@ describe('notes on a result', () => {
 
   test('what components were joined for', () => {
     says({ components: 12 }, /^K is 8, of 12 components.*no valley/);
+    says({ k: 1, silhouette: null, steps: quiet(1), components: 12 }, /^K is 1, of 12 components/);
     const { config } = outcome();
     says(
       { components: 12, config: { ...config, clusters: 8 } },

@@ -110,7 +110,7 @@ class Fitted(unittest.TestCase):
         self.assertEqual(model.n_clusters_, 3)
         self.assertEqual(len({*zip(model.labels_.tolist(), TRUTH.tolist(), strict=True)}), 3)
         self.assertEqual(model.labels_.dtype, np.int32)
-        # Each is of one component.
+        # Each cluster is one component.
         np.testing.assert_array_equal(model.components_, model.labels_)
         self.assertEqual(model.n_features_in_, 3)
         self.assertFalse(hasattr(model, "feature_names_in_"))
@@ -147,9 +147,24 @@ class Fitted(unittest.TestCase):
         np.testing.assert_array_equal(model.predict(rows), model.labels_)
         assert model.log_density_ is not None
         np.testing.assert_allclose(model.score_samples(rows), model.log_density_, atol=1e-5)
+        np.testing.assert_array_equal(model.predict_components(rows), model.labels_)
         joined = model.cut(2)
         np.testing.assert_array_equal(joined[noise], -1)
         self.assertEqual({*joined}, {-1, 0, 1})
+
+    def test_a_cluster_of_another_shape_has_several_components(self) -> None:
+        rng = np.random.default_rng(3)
+        angles = rng.uniform(0, 2 * np.pi, 1500)
+        ring = 10 * np.c_[np.cos(angles), np.sin(angles)] + rng.normal(size=(1500, 2)) * 0.5
+        rows = np.concatenate([ring, rng.normal(size=(400, 2))])
+        model = DPMesh(components=True, workers=1, draw_report=False, seed=1).fit(rows)
+        self.assertEqual(model.n_clusters_, 2)
+        parts = {*zip(model.labels_.tolist(), model.components_.tolist(), strict=True)}
+        self.assertGreater(len(parts), 4)
+        self.assertEqual([component for _, component in sorted(parts)], [*range(len(parts))])
+        found = model.predict_components(rows)
+        np.testing.assert_array_equal(found, model.components_)
+        self.assertEqual(found.dtype, np.int32)
 
     def test_rows_in_no_cluster_have_low_densities(self) -> None:
         model = self.model

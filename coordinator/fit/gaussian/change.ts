@@ -4,7 +4,7 @@ import type { State } from '../../../model/state.ts';
 import type { Partition } from '../../../tasks/cells/ask.ts';
 import { pcaSplit } from '../halves.ts';
 import type { TrainingRun } from '../run-context.ts';
-import { withChange, withUnits } from '../train.ts';
+import { withChange, withUnits } from '../step.ts';
 import { metricOf } from './sub-clusters.ts';
 
 /** How mixture and nets follow a split or merge step that has decided which clusters there are. */

@@ -10,7 +10,7 @@ import { byCluster } from '../../../tasks/cells/ask.ts';
 import { totalOf } from '../halves.ts';
 import type { TrainingRun } from '../run-context.ts';
 import { mergeTempering, tempering } from '../sample.ts';
-import { emitProposal } from '../train.ts';
+import { emitProposal } from '../step.ts';
 import { applyChange, type NextCluster } from './change.ts';
 import { type ClusterRowsOf, logSoftMergeRatio } from './overlap.ts';
 

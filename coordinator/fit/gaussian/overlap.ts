@@ -20,23 +20,28 @@ import {
   type SoftParts,
   type SoftSplit,
   softSplitFromAbove,
-  softStatistics,
   splitFurther,
-  totalOfRows,
 } from '../../../model/gaussian/soft-split.ts';
 import { discriminantRule } from '../../../model/gaussian/splits.ts';
 import { minus, moveToMean, rootOf, whitened } from '../../../model/linalg.ts';
 import { nearestCentre } from '../../../model/mixture.ts';
 import { generator, type Rng } from '../../../model/random.ts';
 import { MOST_LABELLED_BY_MIXTURE, type State } from '../../../model/state.ts';
-import { mean, scaleStatistics, shift, statisticsLength } from '../../../model/statistics.ts';
+import {
+  mean,
+  scaleStatistics,
+  shift,
+  softStatistics,
+  statisticsLength,
+  totalOfRows,
+} from '../../../model/statistics.ts';
 import { type Tensors, take } from '../../../proto/tensors.ts';
 import { shardSizes } from '../../rounds/sums.ts';
 import { totalOf } from '../halves.ts';
 import { relearnedPrior } from '../prior.ts';
 import type { TrainingRun } from '../run-context.ts';
 import { mergeTempering, tempering } from '../sample.ts';
-import { emitProposal } from '../train.ts';
+import { emitProposal } from '../step.ts';
 import type { Search } from './shapes.ts';
 import type { Split } from './sub-clusters.ts';
 
@@ -220,7 +225,7 @@ export function splitOverlapping(
     let found = chosen[k] ? bestSoftSplit(own.rows, own.priorOf, alpha, own.zeta, rng) : null;
     if (chosen[k] && state.mixture.k === 1) {
       const isExplained = (gain: number) => clusterRows.isExplained(k, gain);
-      if (found && sharesCovariances(run)) found = beyondLaw(own, found, isExplained, alpha, rng);
+      if (found) found = beyondLaw(own, found, isExplained, alpha, rng);
       // Eight parts of a grid of a hundred clusters say no more than that it is a square.
       // Micro-clusters of one exact value in a column would be too flat.
       if (!state.prior.kinds && (!found || found.logRatio <= CLOSE || isExplained(found.logRatio))) {

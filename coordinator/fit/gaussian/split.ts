@@ -1,18 +1,19 @@
 import { type Cell, MOST_CELLS } from '../../../model/cells.ts';
-import { accepts, isTiny, logEvidence, logSplitRatio, proposable } from '../../../model/gaussian/hastings.ts';
+import { accepts, logEvidence, logSplitRatio, proposable } from '../../../model/gaussian/hastings.ts';
 import type { Niw } from '../../../model/gaussian/niw.ts';
 import { generator } from '../../../model/random.ts';
 import { hasStalled, wasExhaustive } from '../../../model/schedule.ts';
 import type { Parts, State } from '../../../model/state.ts';
 import { mostClusters, mostParts, withinLimit } from '../../../tasks/capacity.ts';
-import type { Partition, Rounds } from '../../../tasks/cells/ask.ts';
+import type { Partition } from '../../../tasks/cells/ask.ts';
 import { type Metric, subCentres, totalOf } from '../halves.ts';
 import { relearnedPrior } from '../prior.ts';
 import { publishSubs } from '../publish.ts';
-import type { TrainingRun } from '../run-context.ts';
+import { hasSubNets, type TrainingRun } from '../run-context.ts';
 import { tempering } from '../sample.ts';
-import { emitProposal } from '../train.ts';
+import { emitProposal } from '../step.ts';
 import { applyChange, type NextCluster } from './change.ts';
+import { splitFromAbove } from './from-above.ts';
 import {
   ANOTHER_SHAPE,
   type ClusterRows,
@@ -22,13 +23,11 @@ import {
 } from './overlap.ts';
 import { discriminants, partsBy, type Search, type ShapeHalves, searchOf, valleyShares } from './shapes.ts';
 import {
-  type CentreSets,
+  dropTinyParts,
   halveRepeatedly,
   lloyd,
   metricOf,
-  type NearestRules,
   nearestBy,
-  nearestParts,
   principalHalves,
   type Rule,
   refineSubClusters,
@@ -49,10 +48,11 @@ export async function splitStep(
   judge = byEvidence(run, state),
   clusterRows: ClusterRowsOf | null = null,
 ): Promise<State> {
-  publishSubs(run, state.subs);
+  const bySubNets = hasSubNets(run, state.mixture.k);
+  if (bySubNets) publishSubs(run, state.subs);
   const { refine: count } = run.schedule;
   const metric = metricOf(run, state.prior, state.mixture.k);
-  const { rules, parts } = await refineSubClusters(run, count, subCentres(state), metric);
+  const { rules, parts } = await refineSubClusters(run, count, subCentres(state), metric, bySubNets);
   // Without refinement, a sub-net with all rows on one side keeps its previous targets: two equal centres would give it
   // nothing to learn, and it would stay so.
   const keepsParts = (pair: Parts) => count === 0 && pair.some((T) => T[0] === 0);
@@ -78,6 +78,14 @@ export async function splitStep(
     });
     return accepted ? { parts: pair, rule: rules[k], logRatio } : null;
   });
+  const halved = splits.filter(Boolean);
+  if (run.schedule.furtherProposals && holdMore(state.mixture.k, halved.length)) {
+    const n = refined.parts.reduce((sum, pair) => sum + totalOf(pair)[0], 0);
+    const gain = halved.reduce((sum, split) => sum + split!.logRatio, 0);
+    const clear = CLEAR_GAIN * tempering(run, state) * n;
+    const above = await splitFromAbove(run, refined, metric, gain + clear);
+    if (above) return above;
+  }
   const hasStopped = state.mixture.k === 1 || hasStalled(state.steps, splits.filter(Boolean).length);
   const exhaustive = run.schedule.furtherProposals && hasStopped;
   const single = all && !splits[0] ? all.law(0) : 0;
@@ -154,6 +162,10 @@ export function applySplits(
 
 /** log H of proposals. */
 type Judge = (proposals: Parts[]) => number[];
+
+/** Clusters of which most split in two hold many more, if they are so many: few may still hold two each. */
+const MANY_CLUSTERS = 16;
+const holdMore = (k: number, halved: number) => k >= MANY_CLUSTERS && 2 * halved >= k;
 
 /** By the Hastings ratio of their split (eq. 8). */
 export function byEvidence(run: TrainingRun, state: State): Judge {
@@ -357,23 +369,4 @@ async function deepSplits(
   );
   const nearest = nearestBy(run, metric);
   return dropTinyParts(rounds, await lloyd(rounds, starts, schedule.refine - 1, nearest), nearest, zeta);
-}
-
-/**
- * The sub-clusters around sets of centres, without those of only a few outliers: their rows go to the nearest remaining centre.
- * Otherwise a single outlier would be a sub-cluster of every proposal and cause it to be rejected.
- */
-async function dropTinyParts(
-  rounds: Rounds,
-  sets: CentreSets[],
-  nearest: NearestRules,
-  zeta: number,
-): Promise<SubClusterProposal[]> {
-  const { rules, parts } = await nearestParts(rounds, sets, nearest);
-  const large = sets.map((set, i) =>
-    set.map((centres, k) => centres.filter((_, j) => !isTiny(parts[i][k][j], zeta))),
-  );
-  const dropsAny = large.some((set, i) => set.some((centres, k) => centres.length < sets[i][k].length));
-  const all = dropsAny ? await nearestParts(rounds, large, nearest) : { rules, parts };
-  return all.rules.map((set, i) => ({ rules: set, parts: all.parts[i] }));
 }

@@ -1,5 +1,6 @@
 import { splitEvenly } from '../../../model/arrays.ts';
 import type { Cell } from '../../../model/cells.ts';
+import { isTiny } from '../../../model/gaussian/hastings.ts';
 import type { Niw } from '../../../model/gaussian/niw.ts';
 import { type LinearRule, nearestRule } from '../../../model/gaussian/splits.ts';
 import { whitener } from '../../../model/linalg.ts';
@@ -132,6 +133,25 @@ export async function nearestParts(
   return { rules, parts: await statisticsByRules(rounds, rules, sets) };
 }
 
+/**
+ * The sub-clusters around sets of centres, without those of only a few outliers: their rows go to the nearest remaining centre.
+ * Otherwise a single outlier would be a sub-cluster of every proposal and cause it to be rejected.
+ */
+export async function dropTinyParts(
+  rounds: Rounds,
+  sets: CentreSets[],
+  nearest: NearestRules,
+  zeta: number,
+): Promise<SubClusterProposal[]> {
+  const { rules, parts } = await nearestParts(rounds, sets, nearest);
+  const large = sets.map((set, i) =>
+    set.map((centres, k) => centres.filter((_, j) => !isTiny(parts[i][k][j], zeta))),
+  );
+  const dropsAny = large.some((set, i) => set.some((centres, k) => centres.length < sets[i][k].length));
+  const all = dropsAny ? await nearestParts(rounds, large, nearest) : { rules, parts };
+  return all.rules.map((set, i) => ({ rules: set, parts: all.parts[i] }));
+}
+
 /** Times its variance that a column with a spike has in a metric. */
 const SPIKES_APART = 100;
 
@@ -156,7 +176,7 @@ export function metricOf(
 
 /**
  * Two sub-clusters of each cluster: its sub-net's hard assignment, refined by `count` Lloyd iterations (0: not refined).
- * If the sub-net puts all rows on one side, the centres `fallback` are used; if these do so too (the cluster has moved
+ * If there are no sub-nets, or one puts all rows on one side, the centres `fallback` are used; if these do so too (the cluster has moved
  * since), a PCA split. Otherwise the cluster could not be proposed for a split in this step.
  */
 export async function refineSubClusters(
@@ -164,6 +184,7 @@ export async function refineSubClusters(
   count: number,
   fallback: CentreSets,
   metric: Metric = null,
+  bySubNets = true,
 ): Promise<SubClusterProposal> {
   const { rounds } = run;
   const nearest = nearestBy(run, metric);
@@ -173,11 +194,14 @@ export async function refineSubClusters(
     cells: Array.from({ length: 2 * k }, (_, i) => i),
     leaves: 2 * k,
   };
-  const [sums] = await rounds.cellSums([bySubNet], []);
-  const start = fallback.map((centres, c) => {
-    const pair = sums.slice(2 * c, 2 * c + 2);
-    return pair.every(({ n }) => n > 0) ? lloydCentres(pair, centres) : centres;
-  });
+  let start = fallback;
+  if (bySubNets) {
+    const [sums] = await rounds.cellSums([bySubNet], []);
+    start = fallback.map((centres, c) => {
+      const pair = sums.slice(2 * c, 2 * c + 2);
+      return pair.every(({ n }) => n > 0) ? lloydCentres(pair, centres) : centres;
+    });
+  }
   if (count === 0) {
     const [statistics] = await rounds.cellStatistics([bySubNet], [], [start.flat()]);
     return { rules: start.map(() => null), parts: start.map((_, c) => statistics.slice(2 * c, 2 * c + 2)) };

@@ -15,7 +15,7 @@ import { pcaSplit } from '../halves.ts';
 import { publishNet } from '../publish.ts';
 import type { Levels, LikelihoodKind, LikelihoodModel, TrainingRun } from '../run-context.ts';
 import { sampledInOrder, sampleOf } from '../sample.ts';
-import { withChange } from '../train.ts';
+import { withChange } from '../step.ts';
 import {
   FEWEST_ROWS,
   type GraphRun,

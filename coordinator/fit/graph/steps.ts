@@ -21,7 +21,7 @@ import { mostClusters, withinLimit } from '../../../tasks/capacity.ts';
 import { byCluster, createRounds } from '../../../tasks/cells/ask.ts';
 import { shardSizes } from '../../rounds/sums.ts';
 import type { TrainingRun } from '../run-context.ts';
-import { emitProposal, withChange, withUnits } from '../train.ts';
+import { emitProposal, withChange, withUnits } from '../step.ts';
 import { FEWEST_ROWS, type GraphRun, netMemberships, sweptOften } from './neighbour-graph.ts';
 import { startingPartition } from './resolution.ts';
 

@@ -7,7 +7,7 @@ import { rowTexts } from '../../../data/texts/texts.ts';
 import { alikeColumns } from '../../../model/description/contrast.ts';
 import type { Centres } from '../../../model/description/distances.ts';
 import type { Name } from '../../../model/description/names.ts';
-import { componentsOf, totalsByCluster } from '../../../model/gaussian/components.ts';
+import { componentsOf } from '../../../model/gaussian/components.ts';
 import { evidenceForK } from '../../../model/gaussian/evidence-for-k.ts';
 import { diagonalOf } from '../../../model/linalg.ts';
 import { placesOf } from '../../../model/order.ts';
@@ -142,13 +142,14 @@ export function describeStage(
         const isOfColumns = !graph && !encoding && !images;
         const skewed = isOfColumns ? await skewedColumns(source) : [];
         const { columns } = found;
-        const inner = totalsByCluster(
-          T.map(([rows]) => rows),
-          final.groups,
-        );
+        // Where components are joined, clusters may differ by their shapes in columns in which their means are alike.
         const alike =
-          isOfColumns && inner.length > 1
-            ? alikeColumns(inner, columns.sums.slice(0, inner.length), columns.squares)
+          isOfColumns && !final.groups && T.length > 1
+            ? alikeColumns(
+                T.map(([rows]) => rows),
+                columns.sums.slice(0, T.length),
+                columns.squares,
+              )
             : [];
         const result = summarize(found, {
           ...{

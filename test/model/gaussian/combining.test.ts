@@ -22,14 +22,15 @@ function twoClusters(d: number, n: number, apart: number, draw: () => number): L
   return { d, rows, labels };
 }
 
-/** n rows of a ring with radius 10, in pieces by their angle. */
-function ring({ normal, uniform }: Random, n: number, pieces: number): Labelled {
+/** n rows of a ring with radius 10, as wide in the other columns as across, in pieces by their angle. */
+function ring({ normal, uniform }: Random, n: number, pieces: number, d = 2): Labelled {
   const angles = Array.from({ length: n }, uniform);
   const rows = angles.flatMap((angle) => {
     const radius = 10 + 0.2 * normal();
-    return [radius * Math.cos(2 * Math.PI * angle), radius * Math.sin(2 * Math.PI * angle)];
+    const others = Array.from({ length: d - 2 }, () => 0.2 * normal());
+    return [radius * Math.cos(2 * Math.PI * angle), radius * Math.sin(2 * Math.PI * angle), ...others];
   });
-  return { d: 2, rows: Float64Array.from(rows), labels: angles.map((angle) => Math.floor(angle * pieces)) };
+  return { d, rows: Float64Array.from(rows), labels: angles.map((angle) => Math.floor(angle * pieces)) };
 }
 
 /** A ring in 12 pieces, and beside it two Gaussians that are 3.2 sd apart. */
@@ -129,6 +130,24 @@ describe('components are combined', () => {
       assert.deepEqual(groupsOf(ring(randomNumbers(seed), 1000, 12)), Array(12).fill(0), `seed ${seed}`);
   });
 
+  test('also where ten columns fit the axis between two of them', () => {
+    for (const seed of [1, 2, 3]) {
+      const groups = groupsOf(ring(randomNumbers(seed), 800, 8, 10));
+      assert.equal(new Set(groups).size, 1, `seed ${seed}: ${groups}`);
+    }
+  });
+
+  test('whatever doubtful pairs lead away from them', () => {
+    const pair = (a: number, b: number, nats: number): PairEvidence => {
+      return { a, b, length: 9, valley: 0.8, rows: 100, nats, mean: -4, variance: 9, fitted: 2 };
+    };
+    const curve = [pair(0, 1, 1), pair(1, 2, 1), pair(2, 3, 1)];
+    const away = [3, 4, 5, 6, 7].map((a) => pair(a, a + 1, -5));
+    const odds = Array.from({ length: 30 }, (_, i) => pair(9 + 2 * i, 10 + 2 * i, 4));
+    const groups = combinedComponents(70, [...curve, ...away, ...odds]);
+    assert.deepEqual([...groups.subarray(0, 9)], [0, 0, 0, 0, 1, 2, 3, 4, 5]);
+  });
+
   test('where the pieces are of a sphere, and not with what is inside it', () => {
     for (let seed = 1; seed <= 3; seed++) {
       const { normal } = randomNumbers(seed);
@@ -194,7 +213,7 @@ describe('components are combined', () => {
 describe('what was decided before', () => {
   /** Two components of which the rows say so much for joining them, where chance may be off by `sd`. */
   const pair = (nats: number, sd = 1): PairEvidence[] => [
-    { a: 0, b: 1, length: 9, valley: 0.8, rows: 200, nats, mean: -3, variance: sd * sd },
+    { a: 0, b: 1, length: 9, valley: 0.8, rows: 200, nats, mean: -3, variance: sd * sd, fitted: 2 },
   ];
   const isOne = (nats: number, before?: number[]) => {
     const [a, b] = combinedComponents(2, pair(nats), { before: before && Int32Array.from(before) });

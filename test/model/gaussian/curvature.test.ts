@@ -1,9 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { straightened } from '../../../model/gaussian/curvature.ts';
-import { totalOfRows } from '../../../model/gaussian/soft-split.ts';
 import { logDet } from '../../../model/linalg.ts';
-import { mean, scatter } from '../../../model/statistics.ts';
+import { mean, scatter, totalOfRows } from '../../../model/statistics.ts';
 import { close, normals } from '../support.ts';
 
 const located = (rows: Float64Array, d: number) => {

@@ -2,8 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { shareInGaussians, skewness } from '../../../model/gaussian/gaussian-clusters.ts';
 import { LEAST_KAPPA, learnedScale, niwPrior, priorOfClusters } from '../../../model/gaussian/niw.ts';
-import { totalOfRows } from '../../../model/gaussian/soft-split.ts';
-import { covarianceOf } from '../../../model/statistics.ts';
+import { covarianceOf, totalOfRows } from '../../../model/statistics.ts';
 import { close, normals } from '../support.ts';
 
 const rowsOf = (n: number, d: number, value: (row: number, column: number) => number) =>

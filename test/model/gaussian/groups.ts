@@ -3,10 +3,11 @@ import { BINS_BETWEEN, combinedComponents, pairEvidence } from '../../../model/g
 import { lightness, predictedMoments } from '../../../model/gaussian/kurtosis.ts';
 import { type ComponentPair, neighbourPairs } from '../../../model/gaussian/neighbour-pairs.ts';
 import { niwPrior } from '../../../model/gaussian/niw.ts';
-import { responsibilities, softStatistics } from '../../../model/gaussian/soft-split.ts';
+import { responsibilities } from '../../../model/gaussian/soft-split.ts';
 import { minus, squaredNorm, whitener } from '../../../model/linalg.ts';
 import { type Mixture, mStep } from '../../../model/mixture.ts';
 import { generator } from '../../../model/random.ts';
+import { softStatistics } from '../../../model/statistics.ts';
 
 export interface Labelled {
   d: number;

@@ -2,47 +2,22 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { CLOSE } from '../../../model/gaussian/evidence-for-k.ts';
 import { logSplitRatio } from '../../../model/gaussian/hastings.ts';
-import { niwPrior, priorOfClusters } from '../../../model/gaussian/niw.ts';
+import { niwPrior } from '../../../model/gaussian/niw.ts';
 import { singleClusterGain } from '../../../model/gaussian/single-cluster.ts';
 import {
   bestSoftSplit,
+  joinedHard,
   logSoftRatio,
-  type PriorOf,
   ratioOf,
   regrown,
   responsibilities,
   softSplitFromAbove,
-  softStatistics,
   splitFurther,
 } from '../../../model/gaussian/soft-split.ts';
 import { generator } from '../../../model/random.ts';
-import { type Covariance, scatter } from '../../../model/statistics.ts';
+import { type Covariance, softStatistics } from '../../../model/statistics.ts';
 import { COVARIANCES, close, normalRows, statisticsOf } from '../support.ts';
-
-const ones = (n: number) => new Float64Array(n).fill(1);
-
-/** Rows with mean 0 and variance 1 in each column, and the learned prior of a run with one cluster. */
-function oneCluster(values: number[], d: number, covariance: Covariance = 'full') {
-  const n = values.length / d;
-  const T = statisticsOf(values, d, 'full');
-  const spread = scatter(T, d, 'full').map((value) => value / n);
-  const rows = Float64Array.from(
-    values,
-    (value, p) => (value - T[1 + (p % d)] / n) / Math.sqrt(spread[(p % d) * (d + 1)]),
-  );
-  const all = softStatistics(rows, d, ones(n), 1, 'full')[0];
-  const data = scatter(all, d, 'full').map((value) => value / n);
-  const start = niwPrior({
-    mean: new Float64Array(d),
-    kappa: 1e-4,
-    nu: 2 * d + 1,
-    psi: covariance === 'full' ? data.map((value) => value * d) : new Float64Array(d).fill(d),
-    covariance,
-    estimate: 'mean',
-  });
-  const priorOf: PriorOf = (parts) => (parts.length ? priorOfClusters(start, 1, parts, data) : start);
-  return { rows, d, n, priorOf, start };
-}
+import { oneCluster } from './one-cluster.ts';
 
 /** The best split, and what a law of a single cluster gains. */
 function judged(values: number[], d: number, covariance: Covariance = 'full') {
@@ -293,4 +268,28 @@ test('the same rows and seed give the same split', () => {
   const { rows, priorOf } = oneCluster(normalRows(4, 200, 3), 3);
   const once = () => bestSoftSplit(rows, priorOf, 10, 1, generator(3n, 'test'));
   assert.deepEqual(once(), once());
+});
+
+test('hard pieces of clusters are joined, and the unions know their pieces; those of different clusters stay apart', () => {
+  const rows = normalRows(8, 400, 2);
+  const pieces = [0, 1, 2, 3].map((c) => {
+    const own = rows.slice(c * 200, (c + 1) * 200).map((value) => value + (c < 2 ? 0 : 8));
+    return statisticsOf(own, 2, 'full');
+  });
+  const prior = niwPrior({
+    mean: new Float64Array(2),
+    kappa: 0.01,
+    nu: 5,
+    psi: Float64Array.of(2, 0, 0, 2),
+    covariance: 'full',
+  });
+  const found = joinedHard(
+    prior,
+    [0, 2, 1, 3].map((i) => pieces[i]),
+    10,
+    1,
+  );
+  const sets = found.map(({ of }) => of.toSorted().join()).sort();
+  assert.deepEqual(sets, ['0,2', '1,3']);
+  for (const { t } of found) assert.equal(t[0], 200);
 });

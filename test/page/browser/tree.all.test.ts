@@ -146,18 +146,24 @@ test('what would split next, and texts of the tree that are not markup', () => {
   });
 });
 
-test('without a tree there is no dial, nor for a single cluster, which may have a next split', async () => {
+test('without a tree there is no dial, nor for a single cluster, which may have a next split, or joins of components', async () => {
   const next = [{ cluster: 0, sizes: [40, 30], height: -0.1 }];
-  for (const [clusters, tree, isThere] of [
-    [10, () => null, false],
-    [1, undefined, false],
-    [1, (tree: MergeTree) => ({ ...tree, next }), true],
+  const components = [
+    { cluster: 0, components: [0, 1], sizes: [40, 30], joins: [{ a: 0, b: 1, height: 2 }] },
+  ];
+  for (const [clusters, tree, isThere, isDrawn] of [
+    [10, () => null, false, false],
+    [1, undefined, false, false],
+    [1, (tree: MergeTree) => ({ ...tree, next }), true, false],
+    [1, (tree: MergeTree) => ({ ...tree, components }), true, true],
   ] as const)
     await onPage({ clusters, epochs: 60, rows: 200, status: 'done', tree }, async (page) => {
       await becomes(page, 'table-legend', /^Rows: all rows/);
-      assert.equal(await isVisible(page, 'next-split'), isThere);
+      assert.equal(await isVisible(page, 'next-split'), isThere && !isDrawn);
       assert.equal(await isVisible(page, 'tree'), isThere);
       assert.equal(await isVisible(page, 'dial'), false);
-      assert.equal(await page.locator('#tree svg').count(), 0);
+      assert.equal(await page.locator('#tree svg').count(), isDrawn ? 1 : 0);
+      assert.equal(await page.locator('#tree g.components path').count(), isDrawn ? 1 : 0);
+      assert.match(await textOf(page, 'tree-legend'), isDrawn ? /^Components of the cluster, joined / : /^$/);
     });
 });

@@ -160,7 +160,7 @@ describe('view', { skip: noBrowser }, () => {
       colours: clusters.map(({ cluster }) => colourOf(cluster)),
       cut: (looks[0] as { cut: string }).cut,
       points: `4,000 sample points in ${clusters.length} clusters`,
-      ellipses: 'Ellipses: two standard deviations, dashed of components of one cluster.',
+      ellipses: 'Ellipses: two standard deviations; dashed, those of components of one cluster.',
       joins: [`Cluster 0: ${weights.length - 1} components, joined as rows show no valleys between them`],
     });
   });

@@ -157,7 +157,7 @@ test('clusters of several components: an ellipse for each, one number, and one l
     );
     const dashed = (of: typeof view) => pointsPicture(of).match(/stroke-dasharray/g)?.length ?? 0;
     assert.deepEqual([dashed(view), dashed(parts)], [2, 0]);
-    assert.match(ellipsesText(view), /, dashed of components of one cluster$/);
+    assert.match(ellipsesText(view), /; dashed, those of components of one cluster$/);
     assert.doesNotMatch(ellipsesText(parts), /dashed/);
     if (dim > 1) assert.match(axesText(view), /between components$/);
     const map = createMap()(view, display, scale);

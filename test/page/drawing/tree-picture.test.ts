@@ -6,6 +6,7 @@ import { COLOURS } from '../../../page/drawing/svg.ts';
 import {
   cutText,
   groupName,
+  hasJoins,
   inCut,
   nextSplitText,
   treeLayout,
@@ -179,6 +180,25 @@ test('a cluster of several components has their joins beside it, in its colour',
   assert.match(treeLegend(ring), /Dashed, on an axis of their own: components of a cluster, joined as rows/);
   const cut = treePicture(ring, { left: 2, colours: [1, 2, 1, 2, 5], width: 600 });
   assert.match(cut, new RegExp(`<g class="components">.*stroke="${COLOURS[1]}"`));
+});
+
+test('of a single cluster they are all there is, on an axis of that measure', () => {
+  const one = { ...tree, ...chain([30], []) };
+  assert.ok(!hasJoins(one) && hasJoins(tree));
+  assert.equal(treeLegend(one), '');
+  const ring = { ...one, components: [{ ...six, cluster: 0 }] };
+  assert.ok(hasJoins(ring));
+  for (const cut of [null, { left: 1, colours: [3], width: 320 }]) {
+    const drawn = treePicture(ring, cut);
+    assert.equal(drawn.match(/class="components"/g)!.length, 1);
+    assert.doesNotMatch(drawn, /NaN|class="inkline"/);
+    assert.match(drawn, /<desc[^>]*>How the components of a cluster join/);
+    assert.equal(drawn.match(/nats a row/g)!.length, 1);
+  }
+  assert.equal(
+    treeLegend(ring),
+    `Components of the cluster, joined as rows show no valleys between them. Axis: ${tree.measure}.`,
+  );
 });
 
 test('it takes more room, and none where it is one of a group', () => {

@@ -92,6 +92,11 @@ const manyUpdates = (): PastUpdate[] =>
     };
   });
 
+const componentsIn = (cluster: number) => ({
+  ...treeOf(cluster ? 2 : 100, (i) => i / 1e4),
+  ...{ cluster, components: [] },
+});
+
 describe('pictures are sound', () => {
   const losses = (loss: (number | null)[]) => ({
     ...historyOf(loss.length).epochs,
@@ -100,10 +105,6 @@ describe('pictures are sound', () => {
   });
   const zoomed = { width: 300, height: 200, from: 3, to: 9, at: 4 };
   const nine = treeOf(9, (i) => i);
-  const componentsIn = (cluster: number) => ({
-    ...treeOf(cluster ? 2 : 100, (i) => i / 1e4),
-    ...{ cluster, components: [] },
-  });
   const cases: [string, () => string][] = [
     ['10 clusters', () => pointsPicture(viewOf(10, 5))],
     ['60 clusters', () => pointsPicture(viewOf(60, 5, 4000))],
@@ -134,6 +135,10 @@ describe('pictures are sound', () => {
     ['a tree of 2,000', () => treePicture(treeOf(2000, (i) => 1e-7 * 1.02 ** i))],
     ['a tree that is cut', () => treePicture(nine, { left: 4, colours: [1, 2], width: 320 })],
     ['a tree with components', () => treePicture({ ...nine, components: [0, 7].map(componentsIn) })],
+    [
+      'components of a single cluster',
+      () => treePicture({ ...nine, sizes: [90], joins: [], components: [componentsIn(0)] }),
+    ],
     [
       'names that are markup',
       () => pairsTable('a', ['<b>'], ['<script>"&\u0000\ud800', 'b\u202e'], [[7, 1]]),
@@ -443,5 +448,11 @@ test('the folder of a report has what the run has, and nothing of an earlier one
   };
   const bare = await drawReport(at, { ...contentsOf(), ...none });
   assert.deepEqual(bare.pictures, ['k', 'losses']);
+  for (const components of [[], [componentsIn(0)]]) {
+    const tree = { ...treeOf(1, (i) => i), components };
+    const one = { ...contentsOf(), ...none, view: { ...viewOf(1, 2), tree } };
+    const { pictures } = await drawReport(join(folder, 'one'), one);
+    assert.equal(pictures.includes('dendrogram'), components.length > 0);
+  }
   assert.deepEqual(readdirSync(at).sort(), ['k.png', 'k.svg', 'losses.png', 'losses.svg', 'report.html']);
 });

@@ -202,8 +202,13 @@ class DPMesh(Parameters, Options):
         """The log density of each row of `X` under the mixture, as ``log_density_`` has it of the rows of `fit`."""
         if self.log_density_ is None:
             raise ValueError("score_samples needs a run with log densities: those of the likelihood gaussian have them")
-        densities: NDArray[np.float64] = self._apply(X, "labels.csv", None)
+        densities: NDArray[np.float64] = self._apply(X, "log_density", None)
         return densities
+
+    def predict_components(self, X: Any) -> NDArray[np.int32]:
+        """The component of the mixture that each row of `X` is in, -1 of noise, whether or not `fit` had ``components=True``."""
+        components: NDArray[np.float64] = self._apply(X, "component", None)
+        return components.astype(np.int32)
 
     def score(self, X: Any, y: Any) -> float:
         """How well the clusters of the rows `X` agree with their true classes `y`: the adjusted Rand index, at most 1."""
@@ -377,26 +382,29 @@ class DPMesh(Parameters, Options):
         return data
 
     def _apply(self, X: Any, output: str, clusters: int | None) -> Any:
-        """Runs predict and returns one of the arrays that it writes."""
+        """Runs predict and returns one of the arrays that it writes, or a column of its table."""
         run = self._fitted_run()
         with tempfile.TemporaryDirectory(prefix="dpmesh-") as temporary:
             folder = Path(temporary)
             data = self._new_rows(X, folder)
             written = folder / "predicted"
             written.mkdir()
-            labels = written / ("labels.csv" if output == "labels.csv" else "labels.npy")
+            is_column = not output.endswith(".npy")
+            labels = written / ("labels.csv" if is_column else "labels.npy")
             arguments = ["predict", f"--run={run.path}", f"--data={data.path}", f"--out={labels}"]
             if output == "responsibilities.npy":
                 arguments.append(f"--soft={written / output}")
+            if output == "component":
+                arguments.append("--components")
             if self.skip_bad:
                 arguments.append("--skip-bad")
             if clusters is not None:
                 arguments.append(f"--clusters={clusters}")
             run_command(arguments, readable=lambda message: readable(message, folder, run.path))
             run.assert_same()
-            if output == "labels.csv":
+            if is_column:
                 with labels.open("rb") as file:
-                    return column_of(file, "log_density")
+                    return column_of(file, output)
             return np.load(written / output)
 
 

@@ -251,7 +251,7 @@ class Options:
         soft : bool
             also write responsibilities.npy, N×K. Default: false.
         components : bool
-            also write components.npy, and the column in tables: the component of each row in the mixture.
+            also write which component of the mixture each row is in: components.npy, and a column of tables.
             Default: false.
         outliers : float
             quantile such as 0.99: rows farther from the centre than that share of their cluster are -1 in the

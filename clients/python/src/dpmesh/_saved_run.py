@@ -241,10 +241,11 @@ class SavedRun:
 
 
 def column_of(file: BinaryIO, name: str) -> NDArray[np.float64]:
-    """A column of a table of labels, of which the first names the rows. Raises ValueError if it has none of that name."""
-    lines = csv.reader(io.TextIOWrapper(file, encoding="utf-8", newline=""))
-    column = next(lines).index(name, 1)
-    return np.fromiter((float(line[column]) for line in lines), float)
+    """A column of a table of labels, of which the first names the rows; closes the file. Raises ValueError if it has none of that name."""
+    with io.TextIOWrapper(file, encoding="utf-8", newline="") as text:
+        lines = csv.reader(text)
+        column = next(lines).index(name, 1)
+        return np.fromiter((float(line[column]) for line in lines), float)
 
 
 def damaged(path: Path, why: str) -> ValueError:
