@@ -73,6 +73,8 @@ const fittedNats = (d: number) => (d + 2) / 2;
 const SURE = 2.33;
 /** The same for a group of pairs: 1 %, as under a mixture fitted to these rows z has a standard deviation of .6 to .85. */
 const SURE_TOGETHER = 1.9;
+/** The same for a group without its surest pair: 5 %. One pair must not carry others. */
+const SURE_OF_REST = 1.65;
 /** The same for the tails of a group: ½ %, as they are one test more. */
 const SURE_OF_TAILS = 2.58;
 /** Squared distance from which two components may be pieces side by side. Between means that nearly coincide, as those of a narrow cluster in a wide one, there is nothing. */
@@ -145,11 +147,23 @@ function refutedTogether(
     const members = new Set([...groups[a].members, ...groups[b].members]);
     const within = candidates.filter((pair) => members.has(pair.a) && members.has(pair.b));
     const isAll = candidates.every((pair) => members.has(pair.a) === members.has(pair.b));
-    const isOne = within.length > 1 && isRefuted(within, earlier(within), isAll ? SURE_TOGETHER : SURE);
+    const isOne = within.length > 1 && areRefuted(within, earlier, isAll ? SURE_TOGETHER : SURE);
     const union = { members, refuted: isOne ? within : [...groups[a].refuted, ...groups[b].refuted] };
     for (const component of members) groups[component] = union;
   }
   return [...new Set(groups)].flatMap(({ refuted }) => refuted);
+}
+
+/** Are these pairs refuted together, and also without the surest of them? */
+function areRefuted(
+  pairs: readonly PairEvidence[],
+  earlier: (own: readonly PairEvidence[]) => number,
+  sure: number,
+): boolean {
+  if (!isRefuted(pairs, earlier(pairs), sure)) return false;
+  const surest = pairs.reduce((best, pair) => (together([pair], 0).z > together([best], 0).z ? pair : best));
+  const rest = pairs.filter((pair) => pair !== surest);
+  return isRefuted(rest, earlier(rest), SURE_OF_REST);
 }
 
 /** What these pairs' earlier clusters say of joining them, in nats: against where any was apart, for where all that are known were together. */

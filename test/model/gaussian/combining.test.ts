@@ -23,11 +23,11 @@ function twoClusters(d: number, n: number, apart: number, draw: () => number): L
 }
 
 /** n rows of a ring with radius 10, as wide in the other columns as across, in pieces by their angle. */
-function ring({ normal, uniform }: Random, n: number, pieces: number, d = 2): Labelled {
+function ring({ normal, uniform }: Random, n: number, pieces: number, d = 2, sd = 0.2): Labelled {
   const angles = Array.from({ length: n }, uniform);
   const rows = angles.flatMap((angle) => {
-    const radius = 10 + 0.2 * normal();
-    const others = Array.from({ length: d - 2 }, () => 0.2 * normal());
+    const radius = 10 + sd * normal();
+    const others = Array.from({ length: d - 2 }, () => sd * normal());
     return [radius * Math.cos(2 * Math.PI * angle), radius * Math.sin(2 * Math.PI * angle), ...others];
   });
   return { d, rows: Float64Array.from(rows), labels: angles.map((angle) => Math.floor(angle * pieces)) };
@@ -174,6 +174,17 @@ describe('components are combined', () => {
     }
   });
 
+  test('but not with what one sure pair would carry', () => {
+    const pair = (a: number, nats: number, mean: number, sd: number): PairEvidence => ({
+      ...{ a, b: a + 1, length: 7, valley: 0.3, rows: 250, fitted: 5 },
+      ...{ nats, mean, variance: sd ** 2 },
+    });
+    // As of 40 Gaussians in 8 columns, where the mixture has too few components.
+    const sure = pair(0, 3, -1.7, 1.8);
+    assert.deepEqual([...combinedComponents(3, [sure, pair(1, 0.7, -0.4, 0.9)])], [0, 0, 1]);
+    assert.deepEqual([...combinedComponents(3, [sure, pair(1, 0.7, -1, 0.9)])], [0, 0, 0]);
+  });
+
   test('in a ring, and not in an overlapping pair beside it', () => {
     for (let seed = 1; seed <= 5; seed++)
       assert.deepEqual(groupsOf(ringAndPair(seed)), RING_AND_PAIR, `seed ${seed}`);
@@ -237,15 +248,11 @@ describe('what was decided before', () => {
 
   test('keeps clusters from flipping as rows are added', () => {
     let [alone, kept] = [0, 0];
-    for (let seed = 1; seed <= 4; seed++) {
-      const { normal, below } = randomNumbers(seed);
-      const labels = Array.from({ length: 1000 }, () => below(6));
-      const rows = Float64Array.from(
-        labels.flatMap((label) => [2.8 * (label % 3) + normal(), 2.8 * Math.floor(label / 3) + normal()]),
-      );
+    for (let seed = 1; seed <= 6; seed++) {
+      const { rows, labels } = ring(randomNumbers(seed), 1000, 5, 2, 3);
       let last: number[] | undefined;
       let before: number[] | undefined;
-      for (let n = 400; n <= 1000; n += 60) {
+      for (let n = 100; n <= 1000; n += 60) {
         const data = { d: 2, rows: rows.slice(0, 2 * n), labels: labels.slice(0, n) };
         const now = groupsOf(data);
         const stayed = groupsOf(data, before);
@@ -254,7 +261,7 @@ describe('what was decided before', () => {
         [last, before] = [now, stayed];
       }
     }
-    assert.ok(kept === 0 && alone > 0, `${kept} changes, ${alone} without`);
+    assert.ok(kept <= 1 && alone > 5, `${kept} changes, ${alone} without`);
   });
 
   test('is nothing for a component that is new', () => {
