@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import {
-  BINS_BETWEEN,
   combinedComponents,
+  histogramsOf,
   type PairEvidence,
   pairEvidence,
 } from '../../../model/gaussian/combining.ts';
@@ -10,7 +10,7 @@ import { neighbourPairs } from '../../../model/gaussian/neighbour-pairs.ts';
 import type { Mixture } from '../../../model/mixture.ts';
 import { randomNumbers } from '../../coordinator/fit/support.ts';
 import { close, fullCovariance } from '../support.ts';
-import { fitted, groupsOf, histogramBetween, type Labelled } from './groups.ts';
+import { evidenceOf, fitted, groupsOf, type Labelled, simulatedOf } from './groups.ts';
 
 type Random = ReturnType<typeof randomNumbers>;
 
@@ -81,18 +81,20 @@ describe('pairs of components', () => {
 
   test('have nats that are, in the mean and with the variance that is said, what rows of the mixture give', () => {
     const { mixture } = fitted(twoClusters(2, 1000, 3, randomNumbers(4).normal));
-    const [pair] = neighbourPairs(mixture);
-    const random = randomNumbers(5);
-    const z = Array.from({ length: 300 }, () => {
-      const histogram = new Float64Array(BINS_BETWEEN);
-      for (let i = 0; i < 400; i++) {
-        const own = random.uniform() < mixture.weights[0] ? 0 : 1;
-        const at = (pair.sd[own] * random.normal()) / pair.length + own;
-        if (at >= 0 && at < 1) histogram[Math.floor(at * BINS_BETWEEN)]++;
-      }
-      const { nats, mean, variance } = pairEvidence(pair, histogram);
-      return (nats - mean) / Math.sqrt(variance);
-    });
+    const pairs = neighbourPairs(mixture);
+    const drawn = (seed: number) => simulatedOf(mixture, pairs, `${seed}`);
+    const [predicted] = histogramsOf(drawn(0), 2, pairs);
+    const z = Array.from({ length: 12 }, (_, i) => drawn(1 + i)).flatMap(({ rows, labels }) =>
+      Array.from({ length: 25 }, (_, from) => {
+        const every = [...labels.keys()].filter((row) => row % 25 === from);
+        const some = {
+          rows: Float32Array.from(every.flatMap((row) => [rows[2 * row], rows[2 * row + 1]])),
+          labels: Int32Array.from(every, (row) => labels[row]),
+        };
+        const { nats, mean, variance } = pairEvidence(pairs[0], histogramsOf(some, 2, pairs)[0], predicted);
+        return (nats - mean) / Math.sqrt(variance);
+      }),
+    );
     const mean = z.reduce((sum, value) => sum + value, 0) / z.length;
     const variance = z.reduce((sum, value) => sum + (value - mean) ** 2, 0) / z.length;
     assert.ok(Math.abs(mean) < 0.25 && Math.abs(variance - 1) < 0.3, `${mean}, ${variance}`);
@@ -174,15 +176,15 @@ describe('components are combined', () => {
     }
   });
 
-  test('but not with what one sure pair would carry', () => {
-    const pair = (a: number, nats: number, mean: number, sd: number): PairEvidence => ({
-      ...{ a, b: a + 1, length: 7, valley: 0.3, rows: 250, fitted: 5 },
-      ...{ nats, mean, variance: sd ** 2 },
-    });
-    // As of 40 Gaussians in 8 columns, where the mixture has too few components.
-    const sure = pair(0, 3, -1.7, 1.8);
-    assert.deepEqual([...combinedComponents(3, [sure, pair(1, 0.7, -0.4, 0.9)])], [0, 0, 1]);
-    assert.deepEqual([...combinedComponents(3, [sure, pair(1, 0.7, -1, 0.9)])], [0, 0, 0]);
+  test('but not where many are chosen for what they say by chance', () => {
+    const pair = (a: number, b: number, nats: number): PairEvidence => {
+      return { a, b, length: 9, valley: 0.8, rows: 100, nats, mean: -4, variance: 9, fitted: 2 };
+    };
+    // Of pairs whose nats are beyond −4 the mean under the mixture is −1.6.
+    const chain = [pair(0, 1, 0), pair(1, 2, -1), pair(2, 3, 0), pair(3, 4, -1)];
+    assert.equal(new Set(combinedComponents(5, chain)).size, 5);
+    const likelier = chain.map((own) => ({ ...own, nats: own.nats + 2 }));
+    assert.equal(new Set(combinedComponents(5, likelier)).size, 1);
   });
 
   test('in a ring, and not in an overlapping pair beside it', () => {
@@ -208,9 +210,9 @@ describe('components are combined', () => {
           return Float64Array.from([0, 1].flatMap((i) => map([left[i], right[i]])));
         }),
       };
-      const evidence = neighbourPairs(moved).map((pair) =>
-        pairEvidence(pair, histogramBetween(pair, rows, labels)),
-      );
+      const pairs = neighbourPairs(moved);
+      const simulated = simulatedOf(moved, pairs);
+      const evidence = evidenceOf(pairs, rows, labels, simulated);
       assert.deepEqual([...combinedComponents(moved.k, evidence)], RING_AND_PAIR);
     }
   });
