@@ -101,18 +101,19 @@ const [SHALLOW, DEEP] = [0.3, 2];
  * rows of the same in 2 columns, 3 to 8 in ten, 5 to 9 in 20.
  */
 const fittedNats = (d: number) => (d + 2) / 2;
-/** Standard deviations beyond which 1 % of so many tests are (Bonferroni). For rows of the mixture that is fitted to them z has one of .6 to .85. */
-const sureOf = (tests: number) => 0.8 * probit(1 - 0.01 / tests);
-/** So many at least for a pair, or a part of a group, by itself. */
-const SURE = 2.33;
+/**
+ * Standard deviations beyond which any of so many tests is by chance in 1 % (Bonferroni). Rows of the mixture that is fitted to them have fewer, .6 to .85;
+ * but gains are not normal, and groups are chosen among many.
+ */
+const sureOf = (tests: number) => probit(1 - 0.01 / Math.max(1, tests));
 /** Standard deviations for the tails of a group: ½ %, as they are one test more. */
 const SURE_OF_TAILS = 2.58;
 /** Squared distance from which two components may be pieces side by side. Between means that nearly coincide, as those of a narrow cluster in a wide one, there is nothing. */
 const LEAST_LENGTH = 2;
 /** Odds of 20 to 1, in nats: by so much the rows confirm a valley, and by so much an earlier decision stands, lest clusters flip between joined and apart as rows come. */
 const CONFIRMED = Math.log(20);
-/** For groups of so many components valleys and tails are one test: these nats, at 5 %. So many neighbours in a row are more often a curve than by chance. */
-const [MANY, MANY_NATS, MANY_SURE] = [4, Math.log(100), 1.65];
+/** For groups of so many components valleys and tails are one test, with these nats and standard deviations. So many neighbours in a row are more often a curve than by chance. */
+const [MANY, MANY_NATS, MANY_SURE] = [4, Math.log(100), 2];
 
 /** What else is known of k components. */
 export interface OfComponents {
@@ -142,7 +143,7 @@ export function combinedComponents(
   // That a pair was apart counts once, in the test.
   const least = (pair: PairEvidence) => -pair.fitted - Math.max(0, earlier([pair])) - odds;
   const candidates = tested.filter((pair) => pair.nats > least(pair));
-  const sure = Math.max(SURE, sureOf(tested.length));
+  const sure = sureOf(tested.length);
   const joined = candidates.filter((pair) => isRefuted([pair], earlier([pair]), sure));
   joined.push(...refutedTogether(k, candidates, earlier, least, sure));
   for (const own of groupsOf(k, unconfirmedPairs(pairs, before)))
