@@ -101,11 +101,10 @@ const [SHALLOW, DEEP] = [0.3, 2];
  * rows of the same in 2 columns, 3 to 8 in ten, 5 to 9 in 20.
  */
 const fittedNats = (d: number) => (d + 2) / 2;
-/**
- * Standard deviations beyond which any of so many tests is by chance in 1 % (Bonferroni). Rows of the mixture that is fitted to them have fewer, .6 to .85;
- * but gains are not normal, and groups are chosen among many.
- */
+/** Standard deviations beyond which any of so many tests is by chance in 1 % (Bonferroni). */
 const sureOf = (tests: number) => probit(1 - 0.01 / Math.max(1, tests));
+/** Standard deviation of z for rows of a mixture that is fitted to them, .6 to .85: to be counted on where a group has many pairs, as gains of few are not normal. */
+const SD_FITTED = 0.8;
 /** Standard deviations for the tails of a group: ½ %, as they are one test more. */
 const SURE_OF_TAILS = 2.58;
 /** Squared distance from which two components may be pieces side by side. Between means that nearly coincide, as those of a narrow cluster in a wide one, there is nothing. */
@@ -146,8 +145,13 @@ export function combinedComponents(
   const sure = sureOf(tested.length);
   const joined = candidates.filter((pair) => isRefuted([pair], earlier([pair]), sure));
   joined.push(...refutedTogether(k, candidates, earlier, least, sure));
-  for (const own of groupsOf(k, unconfirmedPairs(pairs, before)))
-    if (isOneShape(own, lightness, earlier(own))) joined.push(...own);
+  for (const own of groupsOf(k, candidates))
+    if (areMany(own, lightness, earlier(own), least)) joined.push(...own);
+  for (const own of groupsOf(k, unconfirmedPairs(pairs, before))) {
+    const known = earlier(own);
+    if (areLight(own, lightness, known) || areMany(own, lightness, known, () => leastUnconfirmed(known)))
+      joined.push(...own);
+  }
   return connected(k, joined);
 }
 
@@ -191,7 +195,8 @@ function refutedTogether(
     const members = new Set([...groups[a].members, ...groups[b].members]);
     const within = candidates.filter((pair) => members.has(pair.a) && members.has(pair.b));
     const isAll = candidates.every((pair) => members.has(pair.a) === members.has(pair.b));
-    const isOne = within.length > 1 && isRefuted(within, earlier(within), isAll ? sureOfAll : sure, least);
+    const needed = isAll ? sureOfAll * (within.length < MANY ? 1 : SD_FITTED) : sure;
+    const isOne = within.length > 1 && isRefuted(within, earlier(within), needed, least);
     const union = { members, refuted: isOne ? within : [...groups[a].refuted, ...groups[b].refuted] };
     for (const component of members) groups[component] = union;
   }
@@ -273,13 +278,27 @@ function hazard(a: number): number {
   return rate;
 }
 
-/** Have components with these pairs between them too light tails for Gaussians, or many of them tails and valleys that say so together? */
-function isOneShape(pairs: readonly PairEvidence[], lightness: ArrayLike<number>, earlier: number): boolean {
+/** Standard errors by which the tails of the components of these pairs, together, are lighter than the mixture predicts. */
+function lightnessOf(pairs: readonly PairEvidence[], lightness: ArrayLike<number>) {
   const own = [...new Set(pairs.flatMap(({ a, b }) => [a, b]))];
   const light = own.reduce((sum, component) => sum + lightness[component], 0) / Math.sqrt(own.length);
-  if (light > Math.sqrt(Math.max(0, SURE_OF_TAILS ** 2 - 2 * earlier))) return true;
-  const { nats, z } = together(pairs, earlier, () => leastUnconfirmed(earlier));
-  return own.length >= MANY && nats > MANY_NATS && (z + light) / Math.SQRT2 > MANY_SURE;
+  return { components: own.length, light };
+}
+
+/** Have components with these pairs between them too light tails for Gaussians? */
+const areLight = (pairs: readonly PairEvidence[], lightness: ArrayLike<number>, earlier: number): boolean =>
+  lightnessOf(pairs, lightness).light > Math.sqrt(Math.max(0, SURE_OF_TAILS ** 2 - 2 * earlier));
+
+/** Are these many components, whose tails and valleys together say that they are one shape? */
+function areMany(
+  pairs: readonly PairEvidence[],
+  lightness: ArrayLike<number>,
+  earlier: number,
+  least: (pair: PairEvidence) => number,
+): boolean {
+  const { components, light } = lightnessOf(pairs, lightness);
+  const { nats, z } = together(pairs, earlier, least);
+  return components >= MANY && nats > MANY_NATS && (z + light) / Math.SQRT2 > MANY_SURE;
 }
 
 /** These pairs by the connected group of components that they are in. */
