@@ -111,8 +111,8 @@ const SURE_OF_TAILS = 2.58;
 const LEAST_LENGTH = 2;
 /** Odds of 20 to 1, in nats: by so much the rows confirm a valley, and by so much an earlier decision stands, lest clusters flip between joined and apart as rows come. */
 const CONFIRMED = Math.log(20);
-/** For groups of so many components valleys and tails are one test, with these nats and standard deviations. So many neighbours in a row are more often a curve than by chance. */
-const [MANY, MANY_NATS, MANY_SURE] = [4, Math.log(100), 2];
+/** For groups of so many components valleys and tails are one test, with these nats and two standard deviations, which are .9 for rows of the mixture. So many neighbours in a row are more often a curve than by chance. */
+const [MANY, MANY_NATS, MANY_SURE] = [4, Math.log(100), 1.8];
 
 /** What else is known of k components. */
 export interface OfComponents {
