@@ -8,7 +8,7 @@ import type { Task } from '../../tasks/table.ts';
 
 const dist = (path: string) => import(new URL(`../../dist/${path}`, import.meta.url).href);
 
-/** Worker processes that this process has started. Events do not name them before the moments round has ended. */
+/** Worker processes that this process has started, oldest first. Events do not name them before the moments round has ended. */
 function workerProcesses(pid: number): number[] {
   const children = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').split(' ').filter(Boolean);
   return children.map(Number).filter((child) => {
@@ -97,7 +97,7 @@ export async function trainWithKills(
   const kill = (delay?: number) => {
     const there = living();
     if (!there.length) return;
-    const pid = delay === undefined ? there[rng.below(there.length)] : Math.min(...there);
+    const pid = there[delay === undefined ? rng.below(there.length) : 0];
     killed.add(pid);
     const signal = (name: 'SIGSTOP' | 'SIGKILL') => {
       try {
