@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { eventsOf, ofType } from '../../bench/processes.ts';
+import type { UnitDispatcher } from '../../coordinator/rounds/dispatcher.ts';
 import { generator } from '../../model/random.ts';
 import type { OptionValues } from '../../run/config.ts';
 import type { Task } from '../../tasks/table.ts';
@@ -39,6 +40,8 @@ export const FURTHER_KINDS: Task['task'][] = [
 
 /** For a worker that can be killed, ms. */
 const PATIENCE_MS = 10_000;
+/** Until a killed worker is known to be gone, ms: if it had joined. All others are stopped, but not for so long that they are given up. */
+const GONE_MS = 800;
 
 export interface KillOptions {
   /** The kinds of tasks to hit. */
@@ -76,12 +79,6 @@ export async function trainWithKills(
     log: console.error,
   });
   const notHit = new Set<string>(kinds);
-  const isNotHit = (task: string) => {
-    if (notHit.has(task))
-      for (const { tasks } of ofType(eventsOf(out), 'worker-gone'))
-        for (const hit of tasks) notHit.delete(hit);
-    return notHit.has(task);
-  };
   /** Duration of the last round with these tasks, ms. */
   const durations = new Map<string, number>();
   let next = 0;
@@ -93,23 +90,36 @@ export async function trainWithKills(
       (pid) => !killed.has(pid) && (!joined.length || joined.includes(pid)),
     );
   };
-  /** Kills a worker; if `delay` is given, the one that has been there longest, which has rows, after so many ms of being stopped. */
-  const kill = (delay?: number) => {
-    const there = living();
-    if (!there.length) return;
-    const pid = there[delay === undefined ? rng.below(there.length) : 0];
-    killed.add(pid);
-    const signal = (name: 'SIGSTOP' | 'SIGKILL') => {
-      try {
-        process.kill(pid, name);
-      } catch {
-        // It has already ended.
-      }
-    };
-    if (delay === undefined) return signal('SIGKILL');
-    signal('SIGSTOP');
-    setTimeout(signal, delay, 'SIGKILL');
+  const signal = (pid: number, name: 'SIGSTOP' | 'SIGCONT' | 'SIGKILL') => {
+    if (name === 'SIGKILL') killed.add(pid);
+    try {
+      process.kill(pid, name);
+    } catch {
+      // It has already ended.
+    }
   };
+  const killAny = () => {
+    const there = living();
+    if (there.length) signal(there[rng.below(there.length)], 'SIGKILL');
+  };
+  /**
+   * Begins a round while all workers are stopped, so that none can end its task before it is killed, and kills one after the other until
+   * one had a task: some have none, as they rest or have not joined yet.
+   */
+  async function hit<T>(tasks: string[], round: () => Promise<T>): Promise<T> {
+    const isHit = () => !tasks.some((task) => notHit.has(task));
+    const there = living();
+    for (const pid of there) signal(pid, 'SIGSTOP');
+    const results = round();
+    for (const pid of there) {
+      await sleep(20);
+      signal(pid, 'SIGKILL');
+      for (let waited = 0; !isHit() && waited < GONE_MS; waited += 20) await sleep(20);
+      if (isHit()) break;
+    }
+    for (const pid of there) if (!killed.has(pid)) signal(pid, 'SIGCONT');
+    return results;
+  }
   const ignore = () => {};
   await session(config, {
     ...{ out, force: false, mixed: false, sharedFiles: true, checkpointEvery: 30, heartbeatTimeout: 5 },
@@ -123,19 +133,26 @@ export async function trainWithKills(
     start(server) {
       const { dispatcher } = server;
       const round = dispatcher.round.bind(dispatcher);
+      // Events of the first rounds are written after them.
+      const members = dispatcher as UnitDispatcher;
+      const leave = members.leave.bind(members);
+      members.leave = (worker) => {
+        const tasks = leave(worker);
+        for (const task of tasks) notHit.delete(task);
+        return tasks;
+      };
       dispatcher.round = async (spec) => {
-        const name = spec.tasks.map(({ task }) => task).join();
-        const isNew = spec.tasks.some(({ task }) => isNotHit(task));
+        const tasks = spec.tasks.map(({ task }) => task);
+        const name = tasks.join();
+        const isNew = tasks.some((task) => notHit.has(task));
         // On a busy machine those that take the place of killed ones may not be there yet, and some tasks come once.
         for (let waited = 0; isNew && !living().length && waited < PATIENCE_MS; waited += 20) await sleep(20);
         const now = performance.now();
-        // Before it gets the task, so that it cannot end that before it is killed.
-        if (isNew) kill(20);
-        else if (killed.size < kills && now >= next && rng.below(4) === 0) {
+        if (!isNew && killed.size < kills && now >= next && rng.below(4) === 0) {
           next = now + pause;
-          setTimeout(kill, rng.uniform() * (durations.get(name) ?? 1));
+          setTimeout(killAny, rng.uniform() * (durations.get(name) ?? 1));
         }
-        const results = await round(spec);
+        const results = await (isNew ? hit(tasks, () => round(spec)) : round(spec));
         durations.set(name, performance.now() - now);
         return results;
       };
