@@ -40,8 +40,13 @@ export const FURTHER_KINDS: Task['task'][] = [
 
 /** For a worker that can be killed, ms. */
 const PATIENCE_MS = 10_000;
-/** Until a killed worker is known to be gone, ms: if it had joined. All others are stopped, but not for so long that they are given up. */
+/** Until the coordinator knows that a killed worker is gone, ms. The others are stopped meanwhile: well below the heartbeat timeout. */
 const GONE_MS = 800;
+
+/** Waits until the condition holds, or until the time is up. */
+async function holds(condition: () => boolean, ms: number) {
+  for (let waited = 0; !condition() && waited < ms; waited += 20) await sleep(20);
+}
 
 export interface KillOptions {
   /** The kinds of tasks to hit. */
@@ -114,7 +119,7 @@ export async function trainWithKills(
     for (const pid of there) {
       await sleep(20);
       signal(pid, 'SIGKILL');
-      for (let waited = 0; !isHit() && waited < GONE_MS; waited += 20) await sleep(20);
+      await holds(isHit, GONE_MS);
       if (isHit()) break;
     }
     for (const pid of there) if (!killed.has(pid)) signal(pid, 'SIGCONT');
@@ -133,7 +138,7 @@ export async function trainWithKills(
     start(server) {
       const { dispatcher } = server;
       const round = dispatcher.round.bind(dispatcher);
-      // Events of the first rounds are written after them.
+      // Asked of the dispatcher, as the events of the first rounds are written only after them.
       const members = dispatcher as UnitDispatcher;
       const leave = members.leave.bind(members);
       members.leave = (worker) => {
@@ -146,7 +151,7 @@ export async function trainWithKills(
         const name = tasks.join();
         const isNew = tasks.some((task) => notHit.has(task));
         // On a busy machine those that take the place of killed ones may not be there yet, and some tasks come once.
-        for (let waited = 0; isNew && !living().length && waited < PATIENCE_MS; waited += 20) await sleep(20);
+        if (isNew) await holds(() => living().length > 0, PATIENCE_MS);
         const now = performance.now();
         if (!isNew && killed.size < kills && now >= next && rng.below(4) === 0) {
           next = now + pause;
