@@ -1,5 +1,7 @@
+import { errorFunction, probit } from 'simple-statistics';
 import { logSum, logSumOf } from '../log-sum.ts';
 import type { ComponentPair } from './neighbour-pairs.ts';
+import type { SimulatedRows } from './simulated-rows.ts';
 
 /**
  * Clusters of any shape as groups of a mixture's components (combining components: Hennig 2010; Baudry et al. 2010). A mixture fits a ring
@@ -18,7 +20,7 @@ export interface PairEvidence {
   valley: number;
   /** Rows between the means. */
   rows: number;
-  /** log-likelihood of these without a valley (log density linear between the means) minus that of the mixture, with its mean and variance under the mixture. */
+  /** log-likelihood of these without a valley (log density linear between the means) minus that of the mixture, with its mean and variance for rows of the mixture. */
   nats: number;
   mean: number;
   variance: number;
@@ -29,10 +31,39 @@ export interface PairEvidence {
 /** Bins of the histogram between two means. */
 export const BINS_BETWEEN = 200;
 
-/** Evidence of a pair, from the histogram [BINS_BETWEEN] of its rows between the two means along its axis. */
+/** The histogram [BINS_BETWEEN] of each pair's rows between the two means along its axis, of simulated rows of k components. */
+export function histogramsOf(
+  { rows, labels }: SimulatedRows,
+  k: number,
+  pairs: readonly ComponentPair[],
+): Float64Array[] {
+  const own = Array.from({ length: k + 1 }, (): number[] => []);
+  for (const [row, label] of labels.entries()) own[label].push(row);
+  return pairs.map(({ a, b, axis, from, length }) => {
+    const histogram = new Float64Array(BINS_BETWEEN);
+    const d = axis.length;
+    for (const component of [a, b])
+      for (const row of own[component]) {
+        let at = -from;
+        for (let i = 0; i < d; i++) at += axis[i] * rows[row * d + i];
+        const bin = Math.floor((at / length) * BINS_BETWEEN);
+        if (bin >= 0 && bin < BINS_BETWEEN) histogram[bin]++;
+      }
+    return histogram;
+  });
+}
+
+/** As many simulated rows have the density of the two components alone: where there are few, that is what the mixture predicts. */
+const SMOOTHING = 10;
+
+/**
+ * Evidence of a pair, from the histogram [BINS_BETWEEN] of its rows between the two means along its axis, and that of simulated rows: of the rows that are
+ * likeliest in one of the two some are of other components, and some of theirs are missing.
+ */
 export function pairEvidence(
   { a, b, axis, length, sd, weight }: ComponentPair,
   histogram: ArrayLike<number>,
+  simulated: ArrayLike<number> = new Float64Array(BINS_BETWEEN),
 ): PairEvidence {
   const [s0, s1] = [sd[0] / length, sd[1] / length];
   const density = (t: number) =>
@@ -42,18 +73,19 @@ export function pairEvidence(
   const mixture = at.map(density);
   const line = at.map((t) => first + (last - first) * t);
   const [mixtureSum, lineSum] = [logSumOf(mixture), logSumOf(line)];
+  const drawn = Array.from(simulated).reduce((sum, count) => sum + count, SMOOTHING);
   let [valley, rows, nats, mean, square] = [0, 0, 0, 0, 0];
   for (let bin = 0; bin < BINS_BETWEEN; bin++) {
     const log = mixture[bin] - mixtureSum;
     const gain = line[bin] - lineSum - log;
-    const p = Math.exp(log);
+    const p = (simulated[bin] + SMOOTHING * Math.exp(log)) / drawn;
     valley = Math.max(valley, line[bin] - mixture[bin]);
     rows += histogram[bin];
     nats += histogram[bin] * gain;
     mean += p * gain;
     square += p * gain * gain;
   }
-  const variance = rows * (square - mean * mean);
+  const variance = rows * (square - mean * mean) * (1 + rows / drawn);
   return { a, b, length, valley, rows, nats, mean: rows * mean, variance, fitted: fittedNats(axis.length) };
 }
 
@@ -69,18 +101,18 @@ const [SHALLOW, DEEP] = [0.3, 2];
  * rows of the same in 2 columns, 3 to 8 in ten, 5 to 9 in 20.
  */
 const fittedNats = (d: number) => (d + 2) / 2;
-/** Standard deviations beyond which the valley of a pair, or of a part of a group, is refuted by itself; more than for groups, as there are many. */
-const SURE = 2.33;
-/** The same for a group of pairs: 1 %, as under a mixture fitted to these rows z has a standard deviation of .6 to .85. */
-const SURE_TOGETHER = 1.9;
-/** The same for the tails of a group: ½ %, as they are one test more. */
+/** Standard deviations beyond which any of so many tests is by chance in 1 % (Bonferroni). */
+const sureOf = (tests: number) => probit(1 - 0.01 / Math.max(1, tests));
+/** Standard deviation of z for rows of a mixture that is fitted to them, .6 to .85: to be counted on where a group has many pairs, as gains of few are not normal. */
+const SD_FITTED = 0.8;
+/** Standard deviations for the tails of a group: ½ %, as they are one test more. */
 const SURE_OF_TAILS = 2.58;
 /** Squared distance from which two components may be pieces side by side. Between means that nearly coincide, as those of a narrow cluster in a wide one, there is nothing. */
 const LEAST_LENGTH = 2;
 /** Odds of 20 to 1, in nats: by so much the rows confirm a valley, and by so much an earlier decision stands, lest clusters flip between joined and apart as rows come. */
 const CONFIRMED = Math.log(20);
-/** For groups of so many components valleys and tails are one test: these nats, at 5 %. So many neighbours in a row are more often a curve than by chance. */
-const [MANY, MANY_NATS, MANY_SURE] = [4, Math.log(100), 1.65];
+/** For groups of so many components valleys and tails are one test, with these nats and two standard deviations, which are .9 for rows of the mixture. So many neighbours in a row are more often a curve than by chance. */
+const [MANY, MANY_NATS, MANY_SURE] = [4, Math.log(100), 1.8];
 
 /** What else is known of k components. */
 export interface OfComponents {
@@ -106,17 +138,31 @@ export function combinedComponents(
   const pairs = all.filter(({ rows }) => rows >= LEAST_ROWS);
   const odds = artefactOdds(pairs);
   const earlier = (own: readonly PairEvidence[]) => (before ? earlierNats(own, before) : 0);
+  const tested = pairs.filter(({ valley }) => valley >= LEAST_VALLEY);
   // That a pair was apart counts once, in the test.
-  const candidates = pairs.filter(
-    (pair) =>
-      pair.valley >= LEAST_VALLEY && pair.nats + pair.fitted + Math.max(0, earlier([pair])) + odds > 0,
-  );
-  const joined = candidates.filter((pair) => isRefuted([pair], earlier([pair]), SURE));
-  joined.push(...refutedTogether(k, candidates, earlier));
-  for (const own of groupsOf(k, unconfirmedPairs(pairs, before)))
-    if (isOneShape(own, lightness, earlier(own))) joined.push(...own);
+  const least = (pair: PairEvidence) => -pair.fitted - Math.max(0, earlier([pair])) - odds;
+  const candidates = tested.filter((pair) => pair.nats > least(pair));
+  const sure = sureOf(tested.length);
+  const joined = candidates.filter((pair) => isRefuted([pair], earlier([pair]), sure));
+  joined.push(...refutedTogether(k, candidates, earlier, least, sure));
+  for (const own of groupsOf(k, candidates))
+    if (areMany(own, lightness, earlier(own), least)) joined.push(...own);
+  for (const own of groupsOf(k, unconfirmedPairs(pairs, before))) {
+    const known = earlier(own);
+    if (areLight(own, lightness, known) || areMany(own, lightness, known, () => leastUnconfirmed(known)))
+      joined.push(...own);
+  }
   return connected(k, joined);
 }
+
+/** The pairs that may be joined, whatever the mixture predicts of them. */
+export const openPairs = (pairs: readonly PairEvidence[], before?: ArrayLike<number>) =>
+  pairs.filter((pair) => {
+    const most = Math.max(CONFIRMED, pair.fitted + logOdds(MOST_ARTEFACTS));
+    return (
+      pair.rows >= LEAST_ROWS && pair.nats + most + Math.max(0, before ? earlierNats([pair], before) : 0) > 0
+    );
+  });
 
 /** The pairs between which rows do not confirm a valley. */
 export const unconfirmedPairs = (pairs: readonly PairEvidence[], before?: ArrayLike<number>) =>
@@ -124,8 +170,9 @@ export const unconfirmedPairs = (pairs: readonly PairEvidence[], before?: ArrayL
     (pair) =>
       pair.rows >= LEAST_ROWS &&
       pair.length >= LEAST_LENGTH &&
-      pair.nats + CONFIRMED + Math.max(0, before ? earlierNats([pair], before) : 0) > 0,
+      pair.nats > leastUnconfirmed(before ? earlierNats([pair], before) : 0),
   );
+const leastUnconfirmed = (earlier: number) => -CONFIRMED - Math.max(0, earlier);
 
 /**
  * Candidates that are refuted together: groups grow from the pair with most nats down (single linkage), and of those that are refuted the largest count, so
@@ -135,7 +182,10 @@ function refutedTogether(
   k: number,
   candidates: readonly PairEvidence[],
   earlier: (own: readonly PairEvidence[]) => number,
+  least: (pair: PairEvidence) => number,
+  sure: number,
 ): PairEvidence[] {
+  const sureOfAll = sureOf(groupsOf(k, candidates).filter((own) => own.length > 1).length);
   const groups = Array.from({ length: k }, (_, i) => ({
     members: new Set([i]),
     refuted: [] as PairEvidence[],
@@ -145,7 +195,8 @@ function refutedTogether(
     const members = new Set([...groups[a].members, ...groups[b].members]);
     const within = candidates.filter((pair) => members.has(pair.a) && members.has(pair.b));
     const isAll = candidates.every((pair) => members.has(pair.a) === members.has(pair.b));
-    const isOne = within.length > 1 && isRefuted(within, earlier(within), isAll ? SURE_TOGETHER : SURE);
+    const needed = isAll ? sureOfAll * (within.length < MANY ? 1 : SD_FITTED) : sure;
+    const isOne = within.length > 1 && isRefuted(within, earlier(within), needed, least);
     const union = { members, refuted: isOne ? within : [...groups[a].refuted, ...groups[b].refuted] };
     for (const component of members) groups[component] = union;
   }
@@ -169,37 +220,85 @@ function artefactOdds(pairs: readonly PairEvidence[]): number {
       (sum, { nats, fitted }) => sum + 1 / (1 + Math.exp(-clamped(nats + fitted, 50) - odds)),
       0,
     );
-    const share = Math.min(0.95, Math.max(0.05, (expected + 0.5) / (unsure.length + 1)));
-    odds = Math.log(share / (1 - share));
+    const share = (expected + 0.5) / (unsure.length + 1);
+    odds = logOdds(Math.min(MOST_ARTEFACTS, Math.max(1 - MOST_ARTEFACTS, share)));
   }
   return odds;
 }
+/** The share of valleys that are artefacts, at most, and that are not. */
+const MOST_ARTEFACTS = 0.95;
+const logOdds = (share: number) => Math.log(share / (1 - share));
 const clamped = (value: number, most: number) => Math.max(-most, Math.min(most, value));
 
-/** Are the rows between these pairs, together and with `earlier` nats, likelier without valleys, and more so than chance makes them under the mixture? */
-function isRefuted(pairs: readonly PairEvidence[], earlier: number, sure: number): boolean {
-  const { nats, z } = together(pairs, earlier);
+/**
+ * Are the rows between these pairs, together and with `earlier` nats, likelier without valleys, and more so than chance makes them under the mixture?
+ * `least`: the nats beyond which a pair was chosen.
+ */
+function isRefuted(
+  pairs: readonly PairEvidence[],
+  earlier: number,
+  sure: number,
+  least?: (pair: PairEvidence) => number,
+): boolean {
+  const { nats, z } = together(pairs, earlier, least);
   return nats > 0 && z > sure;
 }
 
-/** Nats of these pairs, with what fitting took, and the standard deviations by which they are more than the mixture predicts. */
-function together(pairs: readonly PairEvidence[], earlier: number): { nats: number; z: number } {
+/** Nats of these pairs, with what fitting took, and the standard deviations by which they are more than the mixture predicts of pairs that were so chosen. */
+function together(
+  pairs: readonly PairEvidence[],
+  earlier: number,
+  least: (pair: PairEvidence) => number = () => -Infinity,
+): { nats: number; z: number } {
   const sum = (of: (pair: PairEvidence) => number) => pairs.reduce((total, pair) => total + of(pair), 0);
   const nats = sum((pair) => pair.nats) + earlier;
-  const variance = sum((pair) => pair.variance);
+  const chosen = new Map(pairs.map((pair) => [pair, beyond(pair, least(pair))]));
+  const variance = sum((pair) => chosen.get(pair)!.variance);
   return {
     nats: nats + sum(({ fitted }) => fitted),
-    z: (nats - sum(({ mean }) => mean)) / Math.sqrt(variance),
+    z: (nats - sum((pair) => chosen.get(pair)!.mean)) / Math.sqrt(variance),
   };
 }
 
-/** Have components with these pairs between them too light tails for Gaussians, or many of them tails and valleys that say so together? */
-function isOneShape(pairs: readonly PairEvidence[], lightness: ArrayLike<number>, earlier: number): boolean {
+/** Mean and variance of a normal distribution beyond `least`. */
+function beyond({ mean, variance }: { mean: number; variance: number }, least: number) {
+  const sd = Math.sqrt(variance);
+  const a = (least - mean) / sd;
+  if (!(a > -LARGE)) return { mean, variance };
+  const rate = hazard(a);
+  return { mean: mean + sd * rate, variance: variance * (1 + a * rate - rate * rate) };
+}
+const LARGE = 8;
+
+/** φ(a)/(1 − Φ(a)) of the standard normal distribution; of large a by Laplace's continued fraction. */
+function hazard(a: number): number {
+  if (a < 2) return (Math.sqrt(2 / Math.PI) * Math.exp((-a * a) / 2)) / (1 - errorFunction(a / Math.SQRT2));
+  let rate = a;
+  for (let i = 60; i > 0; i--) rate = a + i / rate;
+  return rate;
+}
+
+/** Standard errors by which the tails of the components of these pairs, together, are lighter than the mixture predicts. */
+function lightnessOf(pairs: readonly PairEvidence[], lightness: ArrayLike<number>) {
   const own = [...new Set(pairs.flatMap(({ a, b }) => [a, b]))];
   const light = own.reduce((sum, component) => sum + lightness[component], 0) / Math.sqrt(own.length);
-  if (light > Math.sqrt(Math.max(0, SURE_OF_TAILS ** 2 - 2 * earlier))) return true;
-  const { nats, z } = together(pairs, earlier);
-  return own.length >= MANY && nats > MANY_NATS && (z + light) / Math.SQRT2 > MANY_SURE;
+  return { components: own.length, light };
+}
+
+/** Have components with these pairs between them too light tails for Gaussians? */
+const areLight = (pairs: readonly PairEvidence[], lightness: ArrayLike<number>, earlier: number): boolean =>
+  lightnessOf(pairs, lightness).light > Math.sqrt(Math.max(0, SURE_OF_TAILS ** 2 - 2 * earlier));
+
+/** Are these many components, whose tails and valleys together say that they are one shape? */
+function areMany(
+  pairs: readonly PairEvidence[],
+  lightness: ArrayLike<number>,
+  earlier: number,
+  least: (pair: PairEvidence) => number,
+): boolean {
+  const { components, light } = lightnessOf(pairs, lightness);
+  const { nats, z } = together(pairs, earlier, least);
+  return components >= MANY && nats > MANY_NATS && (z + light) / Math.SQRT2 > MANY_SURE;
 }
 
 /** These pairs by the connected group of components that they are in. */

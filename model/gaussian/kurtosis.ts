@@ -1,10 +1,7 @@
-import { congruent, diagonalOf, minus, rootOf, squaredNorm, whitenedRows, whitener } from '../linalg.ts';
+import { congruent, diagonalOf, minus, squaredNorm, whitener } from '../linalg.ts';
 import type { Mixture } from '../mixture.ts';
-import type { Rng } from '../random.ts';
 import { type Covariance, mean, scatter } from '../statistics.ts';
-import { backgroundLast } from './densities.ts';
-import { eStepOf, mostLikely } from './estep.ts';
-import type { Background } from './noise.ts';
+import type { SimulatedRows } from './simulated-rows.ts';
 
 /**
  * Mardia's kurtosis (1970) of the rows of each component, against what the mixture predicts of them. Pieces of a curve, a disc or a sheet end
@@ -23,33 +20,16 @@ export interface PredictedMoments extends WhitenedMoments {
   variance: number;
 }
 
-/** Rows that are drawn. */
-const DRAWS = 60_000;
-/** Rows of a component, and of these draws, below which its kurtosis is not known. */
+/** Rows of a component, and of drawn ones, below which its kurtosis is not known. */
 const [LEAST_ROWS, LEAST_DRAWS] = [16, 50];
 
-/**
- * What the mixture predicts for the rows that are likeliest in each component: by simulation, as neighbours, and
- * a background, cut off some of its tails.
- */
-export function predictedMoments(mixture: Mixture, rng: Rng, background?: Background): PredictedMoments[] {
-  const { k, d, weights, means, covariances, covariance } = mixture;
-  const roots = covariances.map((own) => rootOf(own, d, covariance));
+/** What the mixture predicts for the rows that are likeliest in each component, by rows drawn from it. */
+export function predictedMoments(mixture: Mixture, { rows, labels }: SimulatedRows): PredictedMoments[] {
+  const { k, d, means, covariances, covariance } = mixture;
   const inverses = covariances.map((own) => whitener(own, d, covariance));
-  const counts = Array.from(weights, (weight) => Math.ceil(weight * DRAWS));
-  const rows = new Float32Array(counts.reduce((a, b) => a + b, 0) * d);
-  const origin = new Float64Array(d);
-  let at = 0;
-  for (const [component, count] of counts.entries()) {
-    const standard = new Float64Array(count * d).map(() => rng.normal());
-    const away = whitenedRows(standard, origin, roots[component]);
-    for (let p = 0; p < away.length; p++) rows[at++] = means[component][p % d] + away[p];
-  }
   const squares = Array.from({ length: k }, (): number[] => []);
-  const unit = new Float64Array(d).fill(1);
-  const densities = backgroundLast(eStepOf(mixture, unit, 'cholesky'), background, unit);
   const apart = new Float64Array(d);
-  for (const [row, label] of mostLikely(densities, rows).entries()) {
+  for (const [row, label] of labels.entries()) {
     if (label === k) continue;
     const mean = means[label];
     for (let i = 0; i < d; i++) apart[i] = rows[row * d + i] - mean[i];

@@ -2,6 +2,8 @@ import { fromRaw, type Transform } from '../../../data/transform.ts';
 import {
   BINS_BETWEEN,
   combinedComponents,
+  histogramsOf,
+  openPairs,
   pairEvidence,
   unconfirmedPairs,
 } from '../../../model/gaussian/combining.ts';
@@ -9,6 +11,7 @@ import { groupsFrom } from '../../../model/gaussian/components.ts';
 import { eStepOf, mostLikely } from '../../../model/gaussian/estep.ts';
 import { lightness, predictedMoments, sumOfSquares } from '../../../model/gaussian/kurtosis.ts';
 import { type ComponentPair, neighbourPairs } from '../../../model/gaussian/neighbour-pairs.ts';
+import { type SimulatedRows, simulateRows } from '../../../model/gaussian/simulated-rows.ts';
 import { HALF_RANGE } from '../../../model/gaussian/splits.ts';
 import { diagonalOf, matrixOfDiagonal, whitener } from '../../../model/linalg.ts';
 import { generator } from '../../../model/random.ts';
@@ -81,20 +84,35 @@ export async function withClusters(
   publishEStep(run, mixture, 'cholesky', background);
   const pairs = neighbourPairs(mixture);
   const histograms = await rowsBetween(byRows, mixture.k, others, pairs);
-  const evidence = pairs.map((pair, i) => pairEvidence(pair, histograms[i]));
   const before =
     earlier && clustersBefore(mixture.k, componentsOfRows(run.transform, state, earlier.rows), earlier.of);
-  const components = [...new Set(unconfirmedPairs(evidence, before).flatMap(({ a, b }) => [a, b]))];
-  const lightness = await lightnessOf(byRows, state, components);
+  const unsure = componentsOf(
+    openPairs(
+      pairs.map((pair, i) => pairEvidence(pair, histograms[i])),
+      before,
+    ),
+  );
+  if (!unsure.length) return state;
+  const rng = generator(config.seed, 'simulated');
+  const simulated = simulateRows(mixture, pairs, unsure, rng, background ? { background } : {});
+  const predicted = histogramsOf(simulated, mixture.k, pairs);
+  const evidence = pairs.map((pair, i) => pairEvidence(pair, histograms[i], predicted[i]));
+  const unconfirmed = componentsOf(unconfirmedPairs(evidence, before));
+  const lightness = await lightnessOf(byRows, state, unconfirmed, simulated);
   const groups = groupsFrom(combinedComponents(mixture.k, evidence, { lightness, before }));
   return groups ? { ...state, groups } : state;
 }
 
+const componentsOf = (pairs: readonly { a: number; b: number }[]): number[] => [
+  ...new Set(pairs.flatMap(({ a, b }) => [a, b])),
+];
+
 /** By how many standard errors the tails of these components are lighter than the mixture predicts, 0 of all others. */
 async function lightnessOf(
-  { rounds, config }: TrainingRun,
+  { rounds }: TrainingRun,
   { mixture, background }: State,
   components: number[],
+  simulated: SimulatedRows,
 ): Promise<Float64Array> {
   const out = new Float64Array(mixture.k);
   if (!components.length) return out;
@@ -108,7 +126,7 @@ async function lightnessOf(
     return { centre, inverse: covariance === 'diag' ? matrixOfDiagonal(inverse) : inverse };
   });
   const fourth = await rounds.cellFourthMoments(partition, [], whitening);
-  const predicted = predictedMoments(mixture, generator(config.seed, 'kurtosis'), background);
+  const predicted = predictedMoments(mixture, simulated);
   for (const [leaf, component] of components.entries()) {
     const rows = statistics[leaf][0];
     const own = {

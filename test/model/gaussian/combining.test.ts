@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import {
-  BINS_BETWEEN,
   combinedComponents,
+  histogramsOf,
   type PairEvidence,
   pairEvidence,
 } from '../../../model/gaussian/combining.ts';
@@ -10,7 +10,7 @@ import { neighbourPairs } from '../../../model/gaussian/neighbour-pairs.ts';
 import type { Mixture } from '../../../model/mixture.ts';
 import { randomNumbers } from '../../coordinator/fit/support.ts';
 import { close, fullCovariance } from '../support.ts';
-import { fitted, groupsOf, histogramBetween, type Labelled } from './groups.ts';
+import { evidenceOf, fitted, groupsOf, type Labelled, simulatedOf } from './groups.ts';
 
 type Random = ReturnType<typeof randomNumbers>;
 
@@ -23,11 +23,11 @@ function twoClusters(d: number, n: number, apart: number, draw: () => number): L
 }
 
 /** n rows of a ring with radius 10, as wide in the other columns as across, in pieces by their angle. */
-function ring({ normal, uniform }: Random, n: number, pieces: number, d = 2): Labelled {
+function ring({ normal, uniform }: Random, n: number, pieces: number, d = 2, sd = 0.2): Labelled {
   const angles = Array.from({ length: n }, uniform);
   const rows = angles.flatMap((angle) => {
-    const radius = 10 + 0.2 * normal();
-    const others = Array.from({ length: d - 2 }, () => 0.2 * normal());
+    const radius = 10 + sd * normal();
+    const others = Array.from({ length: d - 2 }, () => sd * normal());
     return [radius * Math.cos(2 * Math.PI * angle), radius * Math.sin(2 * Math.PI * angle), ...others];
   });
   return { d, rows: Float64Array.from(rows), labels: angles.map((angle) => Math.floor(angle * pieces)) };
@@ -81,18 +81,20 @@ describe('pairs of components', () => {
 
   test('have nats that are, in the mean and with the variance that is said, what rows of the mixture give', () => {
     const { mixture } = fitted(twoClusters(2, 1000, 3, randomNumbers(4).normal));
-    const [pair] = neighbourPairs(mixture);
-    const random = randomNumbers(5);
-    const z = Array.from({ length: 300 }, () => {
-      const histogram = new Float64Array(BINS_BETWEEN);
-      for (let i = 0; i < 400; i++) {
-        const own = random.uniform() < mixture.weights[0] ? 0 : 1;
-        const at = (pair.sd[own] * random.normal()) / pair.length + own;
-        if (at >= 0 && at < 1) histogram[Math.floor(at * BINS_BETWEEN)]++;
-      }
-      const { nats, mean, variance } = pairEvidence(pair, histogram);
-      return (nats - mean) / Math.sqrt(variance);
-    });
+    const pairs = neighbourPairs(mixture);
+    const drawn = (seed: number) => simulatedOf(mixture, pairs, `${seed}`);
+    const [predicted] = histogramsOf(drawn(0), 2, pairs);
+    const z = Array.from({ length: 12 }, (_, i) => drawn(1 + i)).flatMap(({ rows, labels }) =>
+      Array.from({ length: 25 }, (_, from) => {
+        const every = [...labels.keys()].filter((row) => row % 25 === from);
+        const some = {
+          rows: Float32Array.from(every.flatMap((row) => [rows[2 * row], rows[2 * row + 1]])),
+          labels: Int32Array.from(every, (row) => labels[row]),
+        };
+        const { nats, mean, variance } = pairEvidence(pairs[0], histogramsOf(some, 2, pairs)[0], predicted);
+        return (nats - mean) / Math.sqrt(variance);
+      }),
+    );
     const mean = z.reduce((sum, value) => sum + value, 0) / z.length;
     const variance = z.reduce((sum, value) => sum + (value - mean) ** 2, 0) / z.length;
     assert.ok(Math.abs(mean) < 0.25 && Math.abs(variance - 1) < 0.3, `${mean}, ${variance}`);
@@ -174,6 +176,17 @@ describe('components are combined', () => {
     }
   });
 
+  test('but not where many are chosen for what they say by chance', () => {
+    const pair = (a: number, b: number, nats: number): PairEvidence => {
+      return { a, b, length: 9, valley: 0.8, rows: 100, nats, mean: -4, variance: 9, fitted: 2 };
+    };
+    // Of pairs whose nats are beyond −4 the mean under the mixture is −1.6.
+    const chain = [pair(0, 1, 0), pair(1, 2, -1), pair(2, 3, 0), pair(3, 4, -1)];
+    assert.equal(new Set(combinedComponents(5, chain)).size, 5);
+    const likelier = chain.map((own) => ({ ...own, nats: own.nats + 2 }));
+    assert.equal(new Set(combinedComponents(5, likelier)).size, 1);
+  });
+
   test('in a ring, and not in an overlapping pair beside it', () => {
     for (let seed = 1; seed <= 5; seed++)
       assert.deepEqual(groupsOf(ringAndPair(seed)), RING_AND_PAIR, `seed ${seed}`);
@@ -197,9 +210,9 @@ describe('components are combined', () => {
           return Float64Array.from([0, 1].flatMap((i) => map([left[i], right[i]])));
         }),
       };
-      const evidence = neighbourPairs(moved).map((pair) =>
-        pairEvidence(pair, histogramBetween(pair, rows, labels)),
-      );
+      const pairs = neighbourPairs(moved);
+      const simulated = simulatedOf(moved, pairs);
+      const evidence = evidenceOf(pairs, rows, labels, simulated);
       assert.deepEqual([...combinedComponents(moved.k, evidence)], RING_AND_PAIR);
     }
   });
@@ -237,15 +250,11 @@ describe('what was decided before', () => {
 
   test('keeps clusters from flipping as rows are added', () => {
     let [alone, kept] = [0, 0];
-    for (let seed = 1; seed <= 4; seed++) {
-      const { normal, below } = randomNumbers(seed);
-      const labels = Array.from({ length: 1000 }, () => below(6));
-      const rows = Float64Array.from(
-        labels.flatMap((label) => [2.8 * (label % 3) + normal(), 2.8 * Math.floor(label / 3) + normal()]),
-      );
+    for (let seed = 1; seed <= 6; seed++) {
+      const { rows, labels } = ring(randomNumbers(seed), 1000, 5, 2, 3);
       let last: number[] | undefined;
       let before: number[] | undefined;
-      for (let n = 400; n <= 1000; n += 60) {
+      for (let n = 100; n <= 1000; n += 60) {
         const data = { d: 2, rows: rows.slice(0, 2 * n), labels: labels.slice(0, n) };
         const now = groupsOf(data);
         const stayed = groupsOf(data, before);
@@ -254,7 +263,7 @@ describe('what was decided before', () => {
         [last, before] = [now, stayed];
       }
     }
-    assert.ok(kept === 0 && alone > 0, `${kept} changes, ${alone} without`);
+    assert.ok(kept <= 1 && alone > 5, `${kept} changes, ${alone} without`);
   });
 
   test('is nothing for a component that is new', () => {

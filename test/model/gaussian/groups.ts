@@ -1,8 +1,14 @@
 // Groups of components, from rows and the component that each begins with: EM, the evidence of pairs, and the rule that is tested.
-import { BINS_BETWEEN, combinedComponents, pairEvidence } from '../../../model/gaussian/combining.ts';
+import {
+  combinedComponents,
+  histogramsOf,
+  type PairEvidence,
+  pairEvidence,
+} from '../../../model/gaussian/combining.ts';
 import { lightness, predictedMoments } from '../../../model/gaussian/kurtosis.ts';
 import { type ComponentPair, neighbourPairs } from '../../../model/gaussian/neighbour-pairs.ts';
 import { niwPrior } from '../../../model/gaussian/niw.ts';
+import { type SimulatedRows, simulateRows } from '../../../model/gaussian/simulated-rows.ts';
 import { responsibilities } from '../../../model/gaussian/soft-split.ts';
 import { minus, squaredNorm, whitener } from '../../../model/linalg.ts';
 import { type Mixture, mStep } from '../../../model/mixture.ts';
@@ -45,29 +51,40 @@ export function fitted({ d, rows, labels }: Labelled, passes = 8): { mixture: Mi
   return { mixture, labels: likeliest };
 }
 
-export function histogramBetween(pair: ComponentPair, rows: Float64Array, labels: number[]): Float64Array {
-  const d = pair.axis.length;
-  const histogram = new Float64Array(BINS_BETWEEN);
-  for (const [i, label] of labels.entries()) {
-    if (label !== pair.a && label !== pair.b) continue;
-    const at = pair.axis.reduce((sum, value, j) => sum + value * rows[i * d + j], -pair.from) / pair.length;
-    if (at >= 0 && at < 1) histogram[Math.floor(at * BINS_BETWEEN)]++;
-  }
-  return histogram;
+/** Fewer rows than in a run, as there are many tests. */
+export const simulatedOf = (mixture: Mixture, pairs: ComponentPair[], seed = '0'): SimulatedRows =>
+  simulateRows(mixture, pairs, [...Array(mixture.k).keys()], generator(seed, 'simulated'), { draws: 10_000 });
+
+/** The evidence of pairs of components, from rows and the component of each, and from simulated ones. */
+export function evidenceOf(
+  pairs: ComponentPair[],
+  rows: Float64Array,
+  labels: number[],
+  simulated: SimulatedRows,
+): PairEvidence[] {
+  const k = Math.max(...labels, ...pairs.map(({ b }) => b)) + 1;
+  const own = histogramsOf({ rows: Float32Array.from(rows), labels: Int32Array.from(labels) }, k, pairs);
+  const predicted = histogramsOf(simulated, k, pairs);
+  return pairs.map((pair, i) => pairEvidence(pair, own[i], predicted[i]));
 }
 
 /** The groups of the components that EM finds from these labels. */
 export function groupsOf(data: Labelled, before?: number[]): number[] {
   const { mixture, labels } = fitted(data);
-  const evidence = neighbourPairs(mixture).map((pair) =>
-    pairEvidence(pair, histogramBetween(pair, data.rows, labels)),
-  );
-  const lightness = lightnessOf(mixture, data.rows, labels);
+  const pairs = neighbourPairs(mixture);
+  const simulated = simulatedOf(mixture, pairs);
+  const evidence = evidenceOf(pairs, data.rows, labels, simulated);
+  const lightness = lightnessOf(mixture, data.rows, labels, simulated);
   return [...combinedComponents(mixture.k, evidence, { lightness, before })];
 }
 
 /** By how many standard errors the tails of each component are lighter than predicted. */
-function lightnessOf(mixture: Mixture, rows: Float64Array, labels: number[]): number[] {
+function lightnessOf(
+  mixture: Mixture,
+  rows: Float64Array,
+  labels: number[],
+  simulated: SimulatedRows,
+): number[] {
   const { k, d, means, covariance, covariances } = mixture;
   const inverses = covariances.map((own) => whitener(own, d, covariance));
   const moments = Array.from({ length: k }, () => ({ rows: 0, second: 0, fourth: 0 }));
@@ -77,7 +94,7 @@ function lightnessOf(mixture: Mixture, rows: Float64Array, labels: number[]): nu
     moments[label].second += square;
     moments[label].fourth += Math.min(square, 4 * d) ** 2;
   }
-  return predictedMoments(mixture, generator('0', 'kurtosis')).map((predicted, c) => {
+  return predictedMoments(mixture, simulated).map((predicted, c) => {
     const { rows, second, fourth } = moments[c];
     return lightness({ rows, second: second / rows, fourth: fourth / rows }, predicted);
   });
