@@ -1,6 +1,6 @@
-// node test/run.mjs [--fast | --rest | --all] [parts…]: runs tests under test/ with node:test through tsx. Without parts those of `npm test`,
-// with --rest the others (*.all.test.ts: longer ones, and those that need other programs), with --all both at once, with parts all
-// whose path contains one of them. --fast: builds what the quick tests need and runs only those.
+// node test/run.mjs [--fast | --rest] [parts…]: runs tests under test/ with node:test through tsx. Without parts those of `npm test`,
+// with --rest the others (*.all.test.ts: longer ones, and those that need other programs), with parts all whose path contains one
+// of them. --fast: builds what the quick tests need and runs only those.
 
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
@@ -52,13 +52,12 @@ const BUILD_OUTPUTS = [
 const args = process.argv.slice(2);
 const fast = args.includes('--fast');
 const rest = args.includes('--rest');
-const all = args.includes('--all');
 const parts = args.filter((arg) => !arg.startsWith('--'));
 const files = readdirSync('test', { recursive: true })
   .map((name) => join('test', String(name)))
   .filter((name) => name.endsWith('.test.ts'))
   .filter((name) => !fast || !(isSlow(name) || isRest(name)))
-  .filter((name) => (parts.length ? parts.some((part) => name.includes(part)) : all || isRest(name) === rest))
+  .filter((name) => (parts.length ? parts.some((part) => name.includes(part)) : isRest(name) === rest))
   .sort()
   .sort((a, b) => placeOf(a) - placeOf(b));
 if (!files.length) {

@@ -188,7 +188,7 @@ function teamOf(
     counts,
     start(server: Server): StartedWorkers {
       const address = relay ? relayOf(server) : Promise.resolve(server.address);
-      for (let i = 0; i < workers; i++) all.push(address.then((at) => join(at, i)));
+      for (let i = 0; i < workers; i++) endsWithRun(address.then((at) => join(at, i)));
       // All of them, so that the one that dies is not alone.
       return { ready: server.joined(relay ? 1 : workers), failed, stop: async () => {} };
     },
