@@ -138,6 +138,26 @@ describe('one cluster of another shape is not split', () => {
       assert.ok(!accepted, `${split?.logRatio} nats for ${split?.T.length} parts, ${single} by a single law`);
     });
 
+  test('five independent columns, each t with 3 degrees of freedom, are described nearly as well as by their density', () => {
+    const d = 5;
+    const values = Array.from({ length: d }, (_, a) => heavyTails(20 + a, 5000, 1, 3));
+    const { rows, n, start } = oneCluster(
+      values[0].flatMap((_, i) => values.map((column) => column[i])),
+      d,
+    );
+    const gain = values.reduce((sum, column) => {
+      const variance = column.reduce((own, x) => own + x * x, 0) / n;
+      const gaussian = (-n / 2) * (Math.log(2 * Math.PI * variance) + 1);
+      return (
+        sum +
+        column.reduce((own, x) => own + Math.log(2 / (Math.PI * Math.sqrt(3) * (1 + (x * x) / 3) ** 2)), 0) -
+        gaussian
+      );
+    }, 0);
+    const single = singleClusterGain(rows, start, n);
+    assert.ok(single > 0.95 * gain && single < 1.01 * gain, `${single} of ${gain} nats`);
+  });
+
   test('nor, with diagonal covariances, one whose columns are correlated', () => {
     const values = normalRows(10, 2000, 2).map((value, p, all) =>
       p % 2 ? 0.8 * all[p - 1] + 0.6 * value : value,
