@@ -4,6 +4,8 @@ export { type Cut, type CutOptions, cut } from './library/cut.ts';
 export { type EvaluateOptions, type Evaluation, evaluate } from './library/evaluate.ts';
 export { type ExportedModel, type ExportOptions, exportModel } from './library/export/export.ts';
 export { type ExportedMap, type ExportMapOptions, exportMap } from './library/export/export-map.ts';
+export { follow } from './library/follow/follow.ts';
+export type { FollowedBatch, FollowOptions } from './library/follow/options.ts';
 export type { Data, LabelData, Rows } from './library/inputs.ts';
 export {
   type AddedWords,
@@ -32,15 +34,16 @@ export type {
   ProgramOptions,
   UpdateOwnOptions,
 } from './library/run-options.ts';
+export { type ModelServer, type ServeOptions, serve } from './library/serve/serve.ts';
 export { type Synthetic, type SynthOptions, synth } from './library/synth.ts';
 export { resume, train } from './library/train.ts';
 export { update } from './library/update.ts';
 export type { Decision, EvidenceForK } from './model/gaussian/evidence-for-k.ts';
 export type { NextSplit } from './model/hierarchy/dendrogram.ts';
 export type { Change, EndReason } from './model/schedule.ts';
-export type { JoinedCluster } from './passes/cut.ts';
-export type { NamedClusters } from './passes/name.ts';
 export type { Departure, Likelihood, RunEvent, TimedEvent } from './run/events.ts';
+export type { JoinedCluster } from './run/passes/cut.ts';
+export type { NamedClusters } from './run/passes/name.ts';
 export type {
   ApartColumn,
   BorderRow,
@@ -51,6 +54,3 @@ export type {
   UpdateSummary,
 } from './run/saved-clusters.ts';
 export type { Alternation, Replicates, Scores, Stability } from './run/summary.ts';
-export { type ModelServer, type ServeOptions, serve } from './serve/serve.ts';
-export { follow } from './streams/follow/follow.ts';
-export type { FollowedBatch, FollowOptions } from './streams/follow/options.ts';

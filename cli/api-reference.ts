@@ -2,10 +2,10 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { camelCase } from '../base/text.ts';
+import { FOLLOW_OPTIONS } from '../library/follow/options.ts';
 import { type Option, shownDefault, withNames } from '../run/option.ts';
 import { options, UPDATE_OPTIONS } from '../run/options.ts';
 import { runOptions } from '../run/session-options.ts';
-import { FOLLOW_OPTIONS } from '../streams/follow/options.ts';
 
 const root = (path: string) => new URL(`../${path}`, import.meta.url);
 const source = (path: string) => readFileSync(root(path), 'utf8');

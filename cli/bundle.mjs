@@ -14,7 +14,7 @@ const PROGRAMS = [
     program: 'cli/program.ts',
     report: 'page/report/process.ts',
     trainer: 'coordinator/fit/trainer-thread.ts',
-    relay: 'relay/process.ts',
+    relay: 'coordinator/relay/process.ts',
   },
   { worker: 'worker/main.ts' },
 ];

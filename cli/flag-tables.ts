@@ -5,10 +5,10 @@ import { isDeepStrictEqual } from 'node:util';
 import { kebabCase } from '../base/text.ts';
 import { options } from '../run/options.ts';
 import { type Flag, type Flags, nameOf, resultFlags } from './flags.ts';
-import { follow } from './follow.ts';
 import { commands } from './program.ts';
 import { cut, name } from './results.ts';
 import { coordinator, finish, resume, train, update } from './runs.ts';
+import { follow } from './services.ts';
 import { launch, relay, worker } from './workers.ts';
 
 const code = (text: string) => `\`${text}\``;

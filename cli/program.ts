@@ -10,13 +10,12 @@ import {
   withoutDashes,
 } from './arguments.ts';
 import type { Command, Flag, Flags } from './flags.ts';
-import { follow } from './follow.ts';
 import { evaluate, synth } from './labels.ts';
 import { plan } from './plan.ts';
 import { reportProblem } from './process.ts';
 import { cut, exportCommand, name, plot, predict, rename, resolutions, view } from './results.ts';
 import { coordinator, finish, resume, train, update } from './runs.ts';
-import { serve } from './serve.ts';
+import { follow, serve } from './services.ts';
 import { doctor, setup } from './setup.ts';
 import { watch } from './watch.ts';
 import { keygen, launch, relay, worker } from './workers.ts';

@@ -109,7 +109,7 @@ export const cut = defineCommand({
   async handler(values) {
     const { run, clusters, out, json } = values;
     const { cut } = await import('../library/cut.ts');
-    const { nextSplitText } = await import('../passes/cut.ts');
+    const { nextSplitText } = await import('../run/passes/cut.ts');
     const result = await cut(pickOptions(CUT, values));
     const { rows, next } = result;
     if (json) console.log(JSON.stringify({ run, rows, out: out ?? null, clusters: result.clusters, next }));

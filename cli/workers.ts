@@ -218,7 +218,7 @@ export const relay = defineCommand({
     const { checkedBind } = await import('../library/workers.ts');
     const { readServerKey, readAllowed } = await import('../proto/keys.ts');
     const { createAuthenticator } = await import('../proto/authenticator.ts');
-    const { startRelay } = await import('../relay/relay.ts');
+    const { startRelay } = await import('../coordinator/relay/relay.ts');
     const { TASKS: tasks } = await import('../tasks/table.ts');
     const { exitCodeOf } = await import('../worker/trouble.ts');
     const log = (line: string) => console.error(indentContinuation(`relay: ${line}`));

@@ -7,12 +7,17 @@ import { formatOf } from '../data/open.ts';
 import { countFlags } from '../data/outlier-bounds.ts';
 import { namesOfRows } from '../data/texts/texts.ts';
 import { NOISE, renumberLabels } from '../model/order.ts';
-import { cutOf, type RunCut, toCut } from '../passes/cut.ts';
-import { type LabelledPiece, openPredictor, type PredictInput, type Predictor } from '../passes/predict.ts';
 import { ofOneRun } from '../run/finished-run.ts';
 import { createLabelTable, labelFormatOf } from '../run/label-file.ts';
 import { nameOfRows } from '../run/label-table.ts';
 import { kindsOf, settingsOf } from '../run/option.ts';
+import { cutOf, type RunCut, toCut } from '../run/passes/cut.ts';
+import {
+  type LabelledPiece,
+  openPredictor,
+  type PredictInput,
+  type Predictor,
+} from '../run/passes/predict.ts';
 import { imageLines } from '../run/row-files.ts';
 import { assertNotOfRun } from '../run/run-path.ts';
 import { CLUSTERS, readClusterNames } from '../run/saved-clusters.ts';
@@ -25,7 +30,7 @@ import { predictedColumns } from './predicted-columns.ts';
 import { createSink, withArrays } from './result.ts';
 import { AbortError } from './run.ts';
 
-/** `predict` of the public library: labels of new rows, in memory or in a file. Options → passes/predict.ts → result; it loads nothing of the trainer. */
+/** `predict` of the public library: labels of new rows, in memory or in a file. Options → run/passes/predict.ts → result; it loads nothing of the trainer. */
 
 /** Options of `predict`. */
 export interface PredictOptions {

@@ -2,8 +2,8 @@ import { confidenceOf, reachOf } from '../model/description/distances.ts';
 import type { Name } from '../model/description/names.ts';
 import { NOISE } from '../model/order.ts';
 import { NONE_OPTIONAL, SOFT_NUMBERS, softNumbers } from '../model/row-columns.ts';
-import type { Predictor, RowLabels } from '../passes/predict.ts';
 import { type LabelColumn, labelColumns, MAP_COLUMNS, mapColumns } from '../run/label-table.ts';
+import type { Predictor, RowLabels } from '../run/passes/predict.ts';
 
 /**
  * The columns of labels of new rows, as far as the model knows them, and those of some rows, which have responsibilities. `called`: what

@@ -45,7 +45,7 @@ export async function session(config: RunConfig, options: SessionOptions): Promi
       const { stages, start, driver } = await recipe({
         ...opened,
         ...{ config, mixed, earlyFinish, signal: stopping.signal, update },
-        ...(update && { updateStages: (await import('../streams/update-stages.ts')).updateStages }),
+        ...(update && { updateStages: (await import('../coordinator/update/stages.ts')).updateStages }),
         resume: resume
           ? {
               ...{ from: opened.from, how: resume.how, fingerprint: resume.run.data.fingerprint },

@@ -1,7 +1,7 @@
 /**
  * What may be done to raw rows beside their linear map, step by step, in arrays: of each its type, the sizes that it has, and its name as a
  * tensor. Messages, checkpoints, files and their checks follow from this table. What a step does to rows lies in data/ (outlier-bounds.ts,
- * fill.ts, transform.ts), and as operators in passes/onnx-model.ts.
+ * fill.ts, transform.ts), and as operators in run/passes/onnx-model.ts.
  */
 
 interface StepArray {

@@ -22,7 +22,7 @@ const LONGEST = [
   'clients/python.all',
   'clients/ray.all',
   'e2e/many-columns.all',
-  'relay/relay.all',
+  'coordinator/relay/relay.all',
   'model/gaussian/combining',
   'model/gaussian/placebo',
   'faults/stop.all',

@@ -9,7 +9,7 @@ import { readStage } from './stages/read.ts';
 
 /**
  * A run, as the stages that `runStages` takes it through: everything that needs workers, from the first reading of the rows to the
- * results, from where its checkpoints left it. What a stage does is in stages/ and, of an update, in streams/; nothing here knows likelihoods.
+ * results, from where its checkpoints left it. What a stage does is in stages/ and, of an update, in coordinator/update/; nothing here knows likelihoods.
  */
 export async function recipe(given: Omit<RunContext, 'spent'>): Promise<{
   stages: RunStage[];

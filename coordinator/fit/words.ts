@@ -1,7 +1,7 @@
-import { countWords, type TextRows } from '../../passes/count-words.ts';
-import type { DescribedTexts } from '../../passes/describe-texts.ts';
 import type { WorkUnit } from '../../proto/messages.ts';
 import type { Tensors } from '../../proto/tensors.ts';
+import { countWords, type TextRows } from '../../run/passes/count-words.ts';
+import type { DescribedTexts } from '../../run/passes/describe-texts.ts';
 import type { Ports } from './run-state.ts';
 
 /** What the texts of these rows are about: workers count their words, and the trainer merges the counts in the order of the rows. */

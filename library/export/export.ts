@@ -1,7 +1,7 @@
 import { createAtomicFile } from '../../base/files.ts';
 import { dpmeshVersion } from '../../base/package.ts';
-import { onnxModel } from '../../passes/onnx-model.ts';
 import { kindsOf } from '../../run/option.ts';
+import { onnxModel } from '../../run/passes/onnx-model.ts';
 import { assertNotOfRun } from '../../run/run-path.ts';
 import { columnsOf, readTrainedModel } from '../../run/trained-model.ts';
 import { assertOptions, assertWritable, fixedPaths } from '../arguments.ts';

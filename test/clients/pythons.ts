@@ -8,7 +8,7 @@ import { homedir, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { promisify } from 'node:util';
-import { MAIN, ROOT } from '../../bench/processes.ts';
+import { MAIN, ROOT } from '../bench/processes.ts';
 import { dpmesh, scratch } from '../e2e/support.ts';
 
 export const CLIENT = join(ROOT, 'clients/python');

@@ -5,8 +5,8 @@ import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from '
 import { join } from 'node:path';
 import { before, describe, test } from 'node:test';
 import { parquetWriteBuffer } from 'hyparquet-writer';
-import { killGroup, ROOT } from '../../bench/processes.ts';
 import { readNpy } from '../../data/npy.ts';
+import { killGroup, ROOT } from '../bench/processes.ts';
 import { assertNoneLeft, ENDLESS, easyData, K, QUICK, type TestData, until } from '../e2e/support.ts';
 import { folder, pythons } from './pythons.ts';
 

@@ -3,8 +3,8 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
-import { sha256 } from '../../bench/processes.ts';
 import { CHUNK_ELEMENTS, createNpy, readNpy } from '../../data/npy.ts';
+import { sha256 } from '../bench/processes.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'dpmesh-npy-'));
 after(() => rmSync(folder, { recursive: true }));

@@ -4,7 +4,7 @@ import { spawn } from 'node:child_process';
 import { existsSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { before, describe, test } from 'node:test';
-import { MAIN } from '../../bench/processes.ts';
+import { MAIN } from '../bench/processes.ts';
 import {
   assertNoneLeft,
   changedCopy,

@@ -18,10 +18,10 @@ import { join } from 'node:path';
 import { before, describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { pathToFileURL } from 'node:url';
-import { MAIN, ROOT } from '../../bench/processes.ts';
 import { readNpy, writeNpy } from '../../data/npy.ts';
+import { MAIN, ROOT } from '../bench/processes.ts';
 import { motoCommand, startS3 } from '../data/remote/s3-server.ts';
-import { startBroker } from '../streams/follow/kafka-broker.ts';
+import { startBroker } from '../library/follow/kafka-broker.ts';
 import {
   D,
   dpmesh,

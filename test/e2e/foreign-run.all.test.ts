@@ -22,7 +22,7 @@ import { writeNpy } from '../../data/npy.ts';
 import { openRun } from '../../library/open-run.ts';
 import { predict } from '../../library/predict.ts';
 import { writeReport } from '../../page/report/gather.ts';
-import { openPredictor } from '../../passes/predict.ts';
+import { openPredictor } from '../../run/passes/predict.ts';
 import { READ_FILES } from '../../run/read-files.ts';
 import {
   changedCopy,

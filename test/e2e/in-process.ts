@@ -4,7 +4,7 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
-import type { CliArgs, ProcessResult } from '../../bench/processes.ts';
+import type { CliArgs, ProcessResult } from '../bench/processes.ts';
 
 type Program = Pick<typeof import('../../cli/program.ts'), 'main'>;
 const built = import(pathToFileURL(resolve('dist/bundled/program.js')).href) as Promise<Program>;

@@ -3,7 +3,7 @@ import { spawnSync } from 'node:child_process';
 import { readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { before, describe, test } from 'node:test';
-import { type CliArgs, MAIN } from '../../bench/processes.ts';
+import { type CliArgs, MAIN } from '../bench/processes.ts';
 import { npyFile } from '../data/files.ts';
 import { faultyProxy, motoCommand, type S3Server, startS3 } from '../data/remote/s3-server.ts';
 import {

@@ -1,8 +1,8 @@
 // What a run has written so far: epochs, checkpoints, hashes of its results, the URL of its page.
 import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { eventsOf, ofType, type RunningProcess, sha256, until } from '../../bench/processes.ts';
 import { NONE_OPTIONAL, ROW_COLUMNS, rowColumns } from '../../model/row-columns.ts';
+import { eventsOf, ofType, type RunningProcess, sha256, until } from '../bench/processes.ts';
 
 /** The URL of the live page of a run, once it has logged it. */
 export const pageUrlOf = (run: RunningProcess) =>

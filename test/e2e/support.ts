@@ -6,7 +6,9 @@ import { join } from 'node:path';
 import { after } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { pathToFileURL } from 'node:url';
-import * as processes from '../../bench/processes.ts';
+import { readNpy, writeNpy } from '../../data/npy.ts';
+import type * as Library from '../../index.ts';
+import * as processes from '../bench/processes.ts';
 import {
   addressOf,
   type CliArgs,
@@ -14,9 +16,7 @@ import {
   type ProcessResult,
   type RunningProcess,
   until,
-} from '../../bench/processes.ts';
-import { readNpy, writeNpy } from '../../data/npy.ts';
-import type * as Library from '../../index.ts';
+} from '../bench/processes.ts';
 import { K } from './data.ts';
 import { called } from './in-process.ts';
 import { epochOf, resultHashes } from './run-files.ts';
@@ -30,7 +30,7 @@ export {
   type RunningProcess,
   sha256,
   until,
-} from '../../bench/processes.ts';
+} from '../bench/processes.ts';
 export { D, easyData, embeddedData, K, MANY, type TestData, thinData } from './data.ts';
 export { checkpointsOf, epochOf, pageUrlOf, ROW_FILES, resultHashes } from './run-files.ts';
 

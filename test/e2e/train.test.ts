@@ -2,9 +2,9 @@ import assert from 'node:assert/strict';
 import { readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { before, describe, test } from 'node:test';
-import type { CliArgs } from '../../bench/processes.ts';
 import { readNpy } from '../../data/npy.ts';
 import { accuracy, contingency, nmi } from '../../model/scores.ts';
+import type { CliArgs } from '../bench/processes.ts';
 import { exportedLabels } from './exported.ts';
 import {
   D,

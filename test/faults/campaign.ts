@@ -1,6 +1,6 @@
 // Helpers of the fault campaigns: flags, seeded random numbers, and the final result line.
 import { join } from 'node:path';
-import { ROOT } from '../../bench/processes.ts';
+import { ROOT } from '../bench/processes.ts';
 import { randomNumbers } from '../coordinator/fit/support.ts';
 import { resultHashes } from '../e2e/run-files.ts';
 

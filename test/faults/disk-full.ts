@@ -2,8 +2,8 @@
 import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, readdirSync, rmSync, statfsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { dpmesh, scratch, synth, tempPath } from '../../bench/dpmesh.ts';
-import { spawnDpmesh, until } from '../../bench/processes.ts';
+import { dpmesh, scratch, synth, tempPath } from '../bench/dpmesh.ts';
+import { spawnDpmesh, until } from '../bench/processes.ts';
 import { checkpointsOf } from '../e2e/run-files.ts';
 import { log, report, resultHash, short, skip } from './campaign.ts';
 

@@ -2,9 +2,9 @@
 import { mkdirSync, readdirSync, renameSync, rmSync, utimesSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { dpmesh, embedding, tempPath } from '../../bench/dpmesh.ts';
-import { sha256, spawnDpmesh } from '../../bench/processes.ts';
 import { readNpy, writeNpy } from '../../data/npy.ts';
+import { dpmesh, embedding, tempPath } from '../bench/dpmesh.ts';
+import { sha256, spawnDpmesh } from '../bench/processes.ts';
 import { log, random, report, short } from './campaign.ts';
 
 const kills = short ? 3 : 20;

@@ -1,6 +1,6 @@
 // Mutated messages to both sides: tsx test/faults/fuzz.ts [--seed N] [--messages N]. About 6 minutes.
 
-import { note } from '../../bench/dpmesh.ts';
+import { note } from '../bench/dpmesh.ts';
 import { describeCounts, numberFlag, report, seed, short } from './campaign.ts';
 import { fuzzCoordinator } from './fuzz-coordinator.ts';
 import { fuzzWorker } from './fuzz-worker.ts';

@@ -1,11 +1,11 @@
 import { readFileSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { eventsOf, ofType } from '../../bench/processes.ts';
 import type { UnitDispatcher } from '../../coordinator/rounds/dispatcher.ts';
 import { generator } from '../../model/random.ts';
 import type { OptionValues } from '../../run/config.ts';
 import type { Task } from '../../tasks/table.ts';
+import { eventsOf, ofType } from '../bench/processes.ts';
 
 const dist = (path: string) => import(new URL(`../../dist/${path}`, import.meta.url).href);
 

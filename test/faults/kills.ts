@@ -1,7 +1,7 @@
 // SIGKILL of workers, a hundred times in one run: tsx test/faults/kills.ts [--seed N] [--kills N] [--epochs N]. About 3 minutes.
 
-import { embedding, note, tempPath, train } from '../../bench/dpmesh.ts';
-import { eventsOf } from '../../bench/processes.ts';
+import { embedding, note, tempPath, train } from '../bench/dpmesh.ts';
+import { eventsOf } from '../bench/processes.ts';
 import { numberFlag, report, resultHash, seed, short } from './campaign.ts';
 import { TASK_KINDS, trainWithKills } from './kill-workers.ts';
 

@@ -5,7 +5,7 @@ import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { MAIN, ROOT } from '../../bench/processes.ts';
+import { MAIN, ROOT } from '../bench/processes.ts';
 import { type CampaignResult, seed, short } from './campaign.ts';
 
 /** In the order of the list. */

@@ -1,5 +1,5 @@
-import { addressOf, type CliArgs, type RunningProcess, spawnDpmesh } from '../../bench/processes.ts';
 import { makeKeys } from '../../proto/keys.ts';
+import { addressOf, type CliArgs, type RunningProcess, spawnDpmesh } from '../bench/processes.ts';
 
 interface CoordinatorPlacement {
   bind?: string;

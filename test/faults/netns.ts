@@ -2,8 +2,8 @@
 // About 6 minutes.
 import { mkdirSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { dpmesh, note, synth, tempPath } from '../../bench/dpmesh.ts';
-import { eventsOf } from '../../bench/processes.ts';
+import { dpmesh, note, synth, tempPath } from '../bench/dpmesh.ts';
+import { eventsOf } from '../bench/processes.ts';
 import { startBadLink } from './bad-link.ts';
 import { numberFlag, random, report, resultHash, seed, short, skip } from './campaign.ts';
 import { startCluster } from './manual-cluster.ts';

@@ -1,7 +1,7 @@
 // Kills relays, their workers and the coordinator at seeded moments of one run, and starts each again.
 import { setTimeout as sleep } from 'node:timers/promises';
-import { dpmesh, embedding, tempPath } from '../../bench/dpmesh.ts';
-import { eventsOf, freePort, type RunningProcess, spawnDpmesh, until } from '../../bench/processes.ts';
+import { dpmesh, embedding, tempPath } from '../bench/dpmesh.ts';
+import { eventsOf, freePort, type RunningProcess, spawnDpmesh, until } from '../bench/processes.ts';
 import { checkpointsOf } from '../e2e/run-files.ts';
 import { log, random, report, resultHash, short } from './campaign.ts';
 

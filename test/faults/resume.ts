@@ -1,7 +1,7 @@
 // Kills the coordinator and its workers at seeded moments of one run, and resumes it each time.
 import { setTimeout as sleep } from 'node:timers/promises';
-import { dpmesh, embedding, median, tempPath } from '../../bench/dpmesh.ts';
-import { eventsOf, spawnDpmesh, until } from '../../bench/processes.ts';
+import { dpmesh, embedding, median, tempPath } from '../bench/dpmesh.ts';
+import { eventsOf, spawnDpmesh, until } from '../bench/processes.ts';
 import { checkpointsOf } from '../e2e/run-files.ts';
 import { log, random, report, resultHash, short } from './campaign.ts';
 

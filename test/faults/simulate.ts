@@ -1,7 +1,7 @@
 // Model checking of the scheduler: tsx test/faults/simulate.ts [--seed N] [--schedules N]
 
 import { setImmediate } from 'node:timers/promises';
-import { note } from '../../bench/dpmesh.ts';
+import { note } from '../bench/dpmesh.ts';
 import { describeCounts, seed as first, numberFlag, report, short } from './campaign.ts';
 import { schedule, simulate } from './simulation.ts';
 

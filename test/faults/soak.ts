@@ -1,8 +1,8 @@
 // A long run with workers that keep leaving and joining: tsx test/faults/soak.ts [--seed N] [--minutes N]. Linux: reads /proc.
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { embedding, median, tempPath } from '../../bench/dpmesh.ts';
-import { eventsOf } from '../../bench/processes.ts';
+import { embedding, median, tempPath } from '../bench/dpmesh.ts';
+import { eventsOf } from '../bench/processes.ts';
 import { log, numberFlag, report, seed, short, skip } from './campaign.ts';
 import { startCluster } from './manual-cluster.ts';
 

@@ -1,8 +1,8 @@
 // One of two workers is frozen repeatedly, for 3 s or 8 s: tsx test/faults/stop.ts [--seed N] [--epochs N]
 
-import { embedding, note, train } from '../../bench/dpmesh.ts';
-import { eventsOf, workerPids } from '../../bench/processes.ts';
 import { generator } from '../../model/random.ts';
+import { embedding, note, train } from '../bench/dpmesh.ts';
+import { eventsOf, workerPids } from '../bench/processes.ts';
 import { numberFlag, report, resultHash, seed, short } from './campaign.ts';
 
 const epochs = numberFlag('epochs', short ? 200 : 800);

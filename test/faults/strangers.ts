@@ -1,8 +1,8 @@
 // tsx test/faults/strangers.ts [--seed N] [--rounds N]: runs with keys while peers without keys or with unknown keys, plain
 // sockets and idle connections hammer the port, compared with undisturbed runs. Prints one JSON line.
 import { readFileSync } from 'node:fs';
-import { embedding, median, note, tempPath } from '../../bench/dpmesh.ts';
-import { eventsOf } from '../../bench/processes.ts';
+import { embedding, median, note, tempPath } from '../bench/dpmesh.ts';
+import { eventsOf } from '../bench/processes.ts';
 import { numberFlag, report, resultHash, seed, short } from './campaign.ts';
 import { startCluster } from './manual-cluster.ts';
 import { startHostilePeers } from './start-hostile-peers.ts';

@@ -2,10 +2,10 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { dpmesh, embedding, tempPath } from '../../bench/dpmesh.ts';
-import { spawnDpmesh } from '../../bench/processes.ts';
 import { readNpy, writeNpy } from '../../data/npy.ts';
 import { recordedHashes } from '../../run/run-files.ts';
+import { dpmesh, embedding, tempPath } from '../bench/dpmesh.ts';
+import { spawnDpmesh } from '../bench/processes.ts';
 import { log, random, report, short } from './campaign.ts';
 
 const kills = short ? 3 : 20;

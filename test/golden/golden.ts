@@ -4,9 +4,9 @@
 import { execFileSync } from 'node:child_process';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { makeVenv } from '../../bench/python.ts';
 import { synth } from '../../library/synth.ts';
 import type { OptionValues } from '../../run/config.ts';
+import { makeVenv } from '../bench/python.ts';
 import { runFileOf, sha256 } from '../e2e/support.ts';
 import { type Ended, type How, trained, updated } from '../recipes/here.ts';
 import { RECIPES, type Rows, SHARDS } from '../recipes/recipes.ts';

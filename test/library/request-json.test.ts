@@ -1,7 +1,7 @@
 // The JSON of requests to `serve`, from those who may mean harm.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { readRequestJson } from '../../serve/request-json.ts';
+import { readRequestJson } from '../../library/serve/request-json.ts';
 
 const MIB = 1 << 20;
 

@@ -4,11 +4,11 @@ import { once } from 'node:events';
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 import { after, beforeEach, describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { freePort } from '../../bench/processes.ts';
 import { type Authenticator, createAuthenticator } from '../../proto/authenticator.ts';
 import { MAX_FRAME } from '../../proto/codec.ts';
 import { type KeyPair, newKeyPair } from '../../proto/keys.ts';
 import { bindRouter, connectDealer, type DealerOptions, type RouterSocket } from '../../proto/sockets.ts';
+import { freePort } from '../bench/processes.ts';
 
 const server = newKeyPair();
 const [alice, bob, stranger] = [newKeyPair(), newKeyPair(), newKeyPair()];

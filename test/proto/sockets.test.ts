@@ -3,11 +3,11 @@ import { connect } from 'node:net';
 import { networkInterfaces } from 'node:os';
 import { after, describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { freePort } from '../../bench/processes.ts';
 import { decode, encode, MAX_FRAME } from '../../proto/codec.ts';
 import { fromWorker } from '../../proto/messages.ts';
 import { bindRouter, connectDealer, type DealerSocket, type RouterSocket } from '../../proto/sockets.ts';
 import { bytesOf, nd } from '../../proto/tensors.ts';
+import { freePort } from '../bench/processes.ts';
 import { deaf } from './deaf.ts';
 
 const hasIpv6 = Object.values(networkInterfaces()).some((all) =>

@@ -165,14 +165,14 @@ const BUGS: Bug[] = [
   },
   {
     what: 'a relay hands on rows in another order',
-    file: 'relay/relay.ts',
+    file: 'coordinator/relay/relay.ts',
     from: 'fetches.blocks(blocks, layout)',
     to: 'fetches.blocks([...blocks].reverse(), layout)',
     recipe: 'plain',
   },
   {
     what: 'a relay hands on the texts of other rows',
-    file: 'relay/relay.ts',
+    file: 'coordinator/relay/relay.ts',
     from: 'fetches.texts(blocks, Number.POSITIVE_INFINITY',
     to: 'fetches.texts(blocks.map(() => blocks[0]), Number.POSITIVE_INFINITY',
     recipe: 'texts',
@@ -193,7 +193,7 @@ const BUGS: Bug[] = [
   },
   {
     what: 'columns of noise are not named',
-    file: 'passes/notes.ts',
+    file: 'run/passes/notes.ts',
     from: 'if (alike.length < mean.length / 2) return [];',
     to: 'if (alike.length < mean.length) return [];',
     recipe: 'noise',

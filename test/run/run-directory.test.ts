@@ -17,13 +17,13 @@ import { basename, dirname, join } from 'node:path';
 import { after, beforeEach, describe, test } from 'node:test';
 import { draftOf, isDraft, startOf } from '../../base/drafts.ts';
 import { UserError } from '../../base/user-error.ts';
-import { sha256 } from '../../bench/processes.ts';
 import { cachePath, copyName } from '../../data/cache.ts';
 import { createEventLog } from '../../run/event-log.ts';
 import { openDefaultRunDirectory, openRunDirectory, reopenRunDirectory } from '../../run/run-directory.ts';
 import { MOST_RUN_JSON } from '../../run/run-files.ts';
 import { Displaced } from '../../run/run-lock.ts';
 import { assertNotOfRun, defaultRunPath } from '../../run/run-path.ts';
+import { sha256 } from '../bench/processes.ts';
 
 const home = mkdtempSync(join(tmpdir(), 'dpmesh-run-directory-'));
 after(() => rmSync(home, { recursive: true }));

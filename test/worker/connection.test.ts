@@ -3,7 +3,6 @@
 import assert from 'node:assert/strict';
 import { after, describe, test } from 'node:test';
 import { UserError } from '../../base/user-error.ts';
-import { freePort, until } from '../../bench/processes.ts';
 import { decode, encode } from '../../proto/codec.ts';
 import type { WorkerKey } from '../../proto/keys.ts';
 import { type FromCoordinator, type FromWorker, fromWorker } from '../../proto/messages.ts';
@@ -11,6 +10,7 @@ import { bindRouter, type RouterSocket } from '../../proto/sockets.ts';
 import { TASKS } from '../../tasks/table.ts';
 import { IdentityMismatch, openConnection, type Request } from '../../worker/connection.ts';
 import { exitCodeOf } from '../../worker/trouble.ts';
+import { freePort, until } from '../bench/processes.ts';
 
 type Hello = Extract<FromWorker, { type: 'hello' }>;
 

@@ -2,11 +2,11 @@ import assert from 'node:assert/strict';
 import { createServer as createHttpServer } from 'node:http';
 import { type AddressInfo, createServer, type Server } from 'node:net';
 import { after, describe, test } from 'node:test';
-import { freePort } from '../../bench/processes.ts';
 import { createAuthenticator } from '../../proto/authenticator.ts';
 import { newKeyPair } from '../../proto/keys.ts';
 import { bindRouter } from '../../proto/sockets.ts';
 import { whyNoAnswer as ask } from '../../worker/connection.ts';
+import { freePort } from '../bench/processes.ts';
 
 const servers: Server[] = [];
 after(() => {

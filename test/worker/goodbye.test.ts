@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
 import { tmpdir } from 'node:os';
 import { test } from 'node:test';
-import { freePort } from '../../bench/processes.ts';
 import { COMPUTATION } from '../../tasks/compute/table.ts';
 import { cpuBackend } from '../../worker/compute/backends/host.ts';
 import { startWorker } from '../../worker/worker.ts';
+import { freePort } from '../bench/processes.ts';
 
 // `done` used to resolve at once, so that a process which exited then lost its `bye`.
 test('a worker that leaves waits until its bye is sent, for half a second', async () => {

@@ -2,12 +2,12 @@
 
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { freePort, until } from '../../bench/processes.ts';
 import { decode, encode } from '../../proto/codec.ts';
 import { fromWorker } from '../../proto/messages.ts';
 import { bindRouter, type RouterSocket } from '../../proto/sockets.ts';
 import { TASKS } from '../../tasks/table.ts';
 import { openConnection } from '../../worker/connection.ts';
+import { freePort, until } from '../bench/processes.ts';
 
 function connectionTo(addresses: string[], reconnectFor: number) {
   const logged: string[] = [];

@@ -73,7 +73,7 @@ const V8_FLAGS = [
 
 const PROGRAMS = {
   worker: { source: '../main.ts', bundle: '../../bundled/worker.js', flags: V8_FLAGS },
-  relay: { source: '../../relay/process.ts', bundle: '../../bundled/relay.js', flags: [] },
+  relay: { source: '../../coordinator/relay/process.ts', bundle: '../../bundled/relay.js', flags: [] },
 };
 
 /**

@@ -20,7 +20,7 @@ setUpModule = warm_commands
 
 class Exported(unittest.TestCase):
     def test_labels_and_probabilities_are_those_of_predict(self) -> None:
-        rows = np.load(ROOT / "examples/mnist/mnist_umap10.npy")[:1200]
+        rows = np.load(ROOT / "docs/examples/mnist/mnist_umap10.npy")[:1200]
         with tempfile.TemporaryDirectory() as folder:
             model = DPMesh(**SEARCH).fit(rows[:600])
             path = f"{folder}/x.onnx"

@@ -2,10 +2,10 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
-import { CHECKED, predicted } from '../../../bench/rows/plan.ts';
 import { COSTS, type Machines, type Plan, plan } from '../../../coordinator/fit/plan.ts';
 import { layoutOf } from '../../../model/layout.ts';
 import { resolveConfig } from '../../../run/config.ts';
+import { CHECKED, predicted } from '../../bench/rows/plan.ts';
 import { called } from '../../e2e/in-process.ts';
 import { jsonOf } from '../../e2e/support.ts';
 

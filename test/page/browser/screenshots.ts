@@ -11,7 +11,7 @@ import { closeBrowser, drawn, open } from './browser.ts';
 const root = fileURLToPath(new URL('../../../', import.meta.url));
 const [to = join(root, 'docs/screenshots')] = process.argv.slice(2);
 const folder = mkdtempSync(join(tmpdir(), 'dpmesh-'));
-copyFileSync(join(root, 'examples/mnist/mnist_umap10.npy'), join(folder, 'mnist_umap10.npy'));
+copyFileSync(join(root, 'docs/examples/mnist/mnist_umap10.npy'), join(folder, 'mnist_umap10.npy'));
 const flags = ['--data', 'mnist_umap10.npy', '--workers', '4', '--no-early-stop', '--max-epochs', '2000'];
 const running = spawn(
   process.execPath,

@@ -7,9 +7,9 @@ import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
-import { until } from '../../../bench/processes.ts';
 import { kubeflowStatus } from '../../../page/live/kubeflow-status.ts';
 import type { RunEvent } from '../../../run/events.ts';
+import { until } from '../../bench/processes.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'dpmesh-kubeflow-'));
 const path = (name: string) => join(folder, name);
