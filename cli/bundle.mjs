@@ -21,7 +21,7 @@ const PROGRAMS = [
 const PACKAGES = new RegExp(
   `^(${[
     'zod|msgpackr|csv-parse|ml-[a-z-]+|is-any-array|d3-[a-z-]+|internmap|simple-statistics',
-    'birpc|eventsource-parser|fastest-levenshtein',
+    'birpc|fastest-levenshtein',
     // yargs and its dependencies.
     'yargs|yargs-parser|y18n|cliui|escalade|get-caller-file|strip-ansi|wrap-ansi|ansi-regex|ansi-styles',
   ].join('|')})(/|$)`,

@@ -1,8 +1,8 @@
 import { existsSync } from 'node:fs';
 import { availableParallelism, freemem } from 'node:os';
-import { indentContinuation, roughDuration } from '../base/text.ts';
+import { indentContinuation } from '../base/text.ts';
 import { assertNotAmong, openLabels, openRows } from '../coordinator/fit/inputs.ts';
-import { plan } from '../coordinator/fit/plan.ts';
+import { memoryOf } from '../coordinator/fit/memory.ts';
 import {
   checkMemory,
   gaussianCost,
@@ -11,7 +11,6 @@ import {
 } from '../coordinator/fit/preparation/limits.ts';
 import { isUndecided, mayBeGraph, transformChoice } from '../coordinator/fit/reading/moments.ts';
 import { sampledCounts } from '../coordinator/fit/sample.ts';
-import type { Source } from '../data/source.ts';
 import { firstNames } from '../data/tables/table.ts';
 import type { RunOptions } from '../library/options.ts';
 import { plannedWorkers } from '../library/workers.ts';
@@ -24,7 +23,7 @@ import { createDisplay } from './progress.ts';
 /** `train --dry-run`: opens what a run reads, says what it would do, and writes nothing (but decoded files, into the cache). */
 
 /**
- * What a run would read and do; numbers of bytes and seconds are rough. Rejects with a UserError for what would end it before its
+ * What a run would read and do; numbers of bytes are rough. Rejects with a UserError for what would end it before its
  * first round.
  */
 async function planRun(config: RunConfig, options: RunOptions, { log, status, signal }: TerminalOptions) {
@@ -47,10 +46,7 @@ async function planRun(config: RunConfig, options: RunOptions, { log, status, si
     const labels = await openLabels(config, source, leftOut, undefined, hooks);
     const sampled = await sampledCounts(layout, sampleThreshold(config, layout));
     const sample = sampled.reduce((a, b) => a + b, 0);
-    const { seconds, memory } = plan(
-      { config, layout, sample, clusters: CLUSTERS, valueBytes: Float32Array.BYTES_PER_ELEMENT },
-      { workers: Math.min(specs.length, availableParallelism()), gpu: null, link: await readRate(source) },
-    );
+    const memory = memoryOf(config, layout, sample, Math.min(specs.length, availableParallelism()));
     const { rows, dim, names = null, dtype, arrays = [], table } = source;
     return {
       data: config.data,
@@ -69,27 +65,11 @@ async function planRun(config: RunConfig, options: RunOptions, { log, status, si
       ...{ sample, shards: layout.shards, workers: specs.length },
       backend: { name: backend.backend, why: backend.why },
       memory: { ...memory, free: freemem() },
-      ...{ seconds, out, warnings },
+      ...{ out, warnings },
     };
   } finally {
     source.close();
   }
-}
-
-/** Of an ordinary run. */
-const CLUSTERS = 10;
-/** Bytes of rows that are read to see how fast that is. */
-const PROBE_BYTES = 1 << 25;
-const SLICE_BYTES = 1 << 20;
-
-/** Bytes of float32 rows per second. */
-async function readRate({ rows, dim, read }: Source): Promise<number> {
-  const slice = Math.min(rows, Math.ceil(SLICE_BYTES / (4 * dim)));
-  const probed = Math.min(rows, Math.ceil(PROBE_BYTES / (4 * dim)));
-  const begun = performance.now();
-  for (let start = 0; start < probed; start += slice) await read(start, Math.min(slice, probed - start));
-  const seconds = (performance.now() - begun) / 1000;
-  return (4 * dim * probed) / Math.max(seconds, 1e-4);
 }
 
 function transformText(config: RunConfig, dim: number): string {
@@ -140,7 +120,7 @@ function arraysText(arrays: readonly string[]): string {
 
 function printPlan(plan: Awaited<ReturnType<typeof planRun>>, json: boolean): void {
   if (json) return void console.log(JSON.stringify(plan));
-  const { rows, columns, names, type, labels, sample, workers, backend, memory, seconds, out } = plan;
+  const { rows, columns, names, type, labels, sample, workers, backend, memory, out } = plan;
   const named = names?.length ? `: ${firstNames(listsOnce(names), MOST_NAMED)}` : '';
   const unused = plan.leftOut.length;
   const isLabel = labels?.leftOut != null ? `; column ${labels.leftOut} is left out of the rows` : '';
@@ -166,7 +146,6 @@ function printPlan(plan: Awaited<ReturnType<typeof planRun>>, json: boolean): vo
       'memory',
       `about ${megabytes(memory.worker)} for each worker, ${megabytes(memory.coordinator)} for the coordinator; ${megabytes(memory.free)} are free`,
     ],
-    ['time', `about ${roughDuration(seconds)}: a rough guess, a third or three times as long is possible`],
     ['results', `${out} (a dry run: nothing was written)`],
   ];
   for (const [name, text] of lines) if (text) console.log(indentContinuation(`${name.padEnd(14)}  ${text}`));

@@ -11,13 +11,11 @@ import {
 } from './arguments.ts';
 import type { Command, Flag, Flags } from './flags.ts';
 import { evaluate, synth } from './labels.ts';
-import { plan } from './plan.ts';
 import { reportProblem } from './process.ts';
 import { cut, exportCommand, name, plot, predict, rename, resolutions, view } from './results.ts';
 import { coordinator, finish, resume, train, update } from './runs.ts';
 import { follow, serve } from './services.ts';
 import { doctor, setup } from './setup.ts';
-import { watch } from './watch.ts';
 import { keygen, launch, relay, worker } from './workers.ts';
 
 /** The groups of flags in the order of --help: first those that every run needs. */
@@ -125,7 +123,6 @@ export const commands: readonly Command[] = [
   resume,
   finish,
   view,
-  watch,
   worker,
   launch,
   relay,
@@ -140,7 +137,6 @@ export const commands: readonly Command[] = [
   evaluate,
   plot,
   synth,
-  plan,
   setup,
   doctor,
 ];

@@ -23,7 +23,6 @@ import type { Server, ServerOptions } from '../coordinator/rounds/server.ts';
 import { absolute } from '../data/remote/address.ts';
 import type { Source } from '../data/source.ts';
 import type { Layout } from '../model/layout.ts';
-import { kubeflowStatus } from '../page/live/kubeflow-status.ts';
 import type { Monitor } from '../page/live/monitor.ts';
 import type { Http, HttpOptions } from '../page/port.ts';
 import type { Drawing } from '../page/report/drawing.ts';
@@ -162,12 +161,9 @@ async function openOutput(config: RunConfig, options: SessionOptions, scope: Ses
   const drawing = drawingProcess(closing);
   const monitor = options.http && (await createRunMonitor(options));
   if (monitor) progress.monitor = monitor;
-  const status = kubeflowStatus(process.env, (message) => listener.log(`dpmesh: warning: ${message}`));
-  if (status) closing.defer(() => status.end(progress.ended?.how === 'done'));
   const emit = (event: RunEvent) => {
     listener.event(out.event(event));
     monitor?.event(event);
-    status?.event(event);
     if (event.type === 'start' && config.initK >= MANY_CLUSTERS)
       listener.log(`choosing ${config.initK} clusters to start from …`);
     // The process loads its modules during the full pass.

@@ -16,7 +16,7 @@ export const RUN_OPTIONS = {
     dryRun: option(yesOrNo(), {
       commands: ['train'],
       isForTerminals: true,
-      help: 'only say what would be read and done, with rough estimates of memory and time; nothing is written',
+      help: 'only say what would be read and done, with a rough estimate of memory; nothing is written',
       fast: false,
     }),
     workers: option(fromCores(), {

@@ -8,7 +8,7 @@ import type { Likelihood, TimedEvent } from '../../run/events.ts';
 import type { Epochs } from '../../run/history.ts';
 import type { Summary } from '../../run/summary.ts';
 
-/** The responses of the coordinator's HTTP port, which the live page and `dpmesh watch` read. */
+/** The responses of the coordinator's HTTP port, which the live page reads. */
 
 export const STATUSES = ['starting', 'running', 'paused', 'finishing', 'done', 'failed', 'stopped'] as const;
 export type Status = (typeof STATUSES)[number];

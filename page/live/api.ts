@@ -118,7 +118,7 @@ function addProbes(app: FastifyInstance, { run, stream }: LiveAppOptions): void 
   });
 }
 
-/** The data for the page and `dpmesh watch`. */
+/** The data for the page. */
 function addData(app: FastifyInstance, { run, stream }: LiveAppOptions): void {
   const { recorder } = run;
   const whenDone =

@@ -243,22 +243,11 @@ const rejectedCalls: RejectedCall[] = [
   flags(['--http-token', 'a b'], '--http-token', 'without spaces'),
   flags(['--http-token', 'ab\n'], '--http-token', 'line ends'),
   flags(['--http', '203.0.113.7:9464', '--http-token', 'x'], '--http 203.0.113.7:9464', 'no such address'),
-  call('watch ftp://nowhere', 'ftp://nowhere', 'http://HOST:PORT'),
-  call('watch http://127.0.0.1:1', 'http://127.0.0.1:1/', 'does not answer'),
 
   call('resume', '<run> is missing', 'dpmesh resume <run>'),
   call('', 'command'),
   call(`trian --data ${ok}`, 'train'),
   call(`predict --run ${folder} --data ${ok} --out p.npy`, '--run', 'not the directory of a finished run'),
-  call('plan --rows -5 --columns 8', '--rows -5', 'from 2'),
-  call('plan --rows 1e9 --columns many', '--columns many', 'a number'),
-  call('plan --rows 1e13 --columns 768', '--rows', '4,194,304 blocks'),
-  call('plan --rows 9 --columns 8 --dtype f8', '--dtype', 'f8', 'f16'),
-  call('plan --rows 9 --columns 8 --gpu rtx', '--gpu', 'rtx', 'a100'),
-  call('plan --rows 9 --columns 8 --workers 0', '--workers 0', 'from 1 to 16384'),
-  call('plan --rows 9 --columns 8 --link 10', '--link 10', '10Gbit'),
-  call('plan --rows 9 --columns 8 --link 0Gbit', '--link 0Gbit', '10Gbit'),
-  call('plan --rows 9 --columns 8 --price -1', '--price -1', 'at least 0'),
   call('synth --out s.npy --labels ./s.npy', '--out and --labels name the same file'),
 ];
 

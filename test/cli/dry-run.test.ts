@@ -28,7 +28,6 @@ describe('train --dry-run', () => {
     assert.ok(Math.abs(plan.sample - 500) < 100 && plan.labels.classes > 1);
     assert.ok(plan.memory.worker > 5e7 && plan.memory.worker < 1e9);
     assert.ok(plan.memory.coordinator > 5e7 && plan.memory.coordinator < 1e9);
-    assert.ok(plan.seconds > 0.1 && plan.seconds < 60);
     assert.deepEqual(readdirSync(cwd), []);
     // As the run itself trains on.
     const once = ['--json', '--no-report', '--max-epochs', 1, '--out', join(folder, 'run')];
@@ -46,7 +45,6 @@ describe('train --dry-run', () => {
     assert.match(stdout, /^rows × columns {2}40 × 2, csv: age, income$/m);
     assert.match(stdout, /^labels .*, 2 classes; column kind is left out of the rows$/m);
     assert.match(stdout, /^transform +auto: standard$/m);
-    assert.match(stdout, /^time +about .* rough guess/m);
     assert.match(stdout, /^results +runs\/table \(a dry run: nothing was written\)$/m);
     assert.deepEqual(readdirSync(cwd), []);
   });

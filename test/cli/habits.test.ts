@@ -79,7 +79,7 @@ describe('words in place of flags', () => {
     assert.match(filled(predict, { folder: 'runs/x', out: 'y.npy' }).problem!, /^--data is missing: /);
   });
 
-  test('train, predict, evaluate and watch', async () => {
+  test('train, predict and evaluate', async () => {
     const { data, labels } = easyData(folder, 'easy', 600);
     const flags = ['--out', 'run', '--no-report', '--json', '--max-epochs', 6, ...QUICK];
     // One worker for each core, at most as many as there are shards.
@@ -99,7 +99,6 @@ describe('words in place of flags', () => {
       [['train', data, labels], /^dpmesh: unexpected argument .*: no flag takes it; for several files, put /],
       [['train', data, 'words'], /argument words: no flag takes it\n$/],
       [['train', '--file', data], /^dpmesh: unknown flag --file: name the file without a flag/],
-      [['watch', 'nobody.invalid:9464'], /http:\/\/nobody\.invalid:9464/],
       // Below 0 they are counted from all cores.
       [['train', 'x.npy', '--workers', '-1.5'], /^dpmesh: --workers -1\.5 must be a whole number/],
     ] as const) {

@@ -54,7 +54,6 @@ describe('limits', { skip: !existsSync('/proc/self/limits') }, () => {
     const space = [
       ...files.filter(([command]) => command !== 'coordinator'),
       ['predict', '--run', run, '--data', data, '--out', 'p.npy'],
-      ['watch', 'http://127.0.0.1:1'],
     ];
     for (const args of space) {
       const { code, stdout, stderr, left } = underLimit('-v 4000000', args);
