@@ -13,9 +13,21 @@ export const generate = (): Map<string, string> =>
   new Map(
     Object.entries({ training, cluster, reliability }).map(([name, board]) => [
       `${FOLDER}/${name}.json`,
-      `${JSON.stringify(board(), null, 2)}\n`,
+      textOf(board()),
     ]),
   );
+
+/** JSON with a line for each field, and for each item of the lists in them: a panel a line. */
+function textOf(board: object): string {
+  const fields = Object.entries(board).map(([name, value]) => {
+    const items = Array.isArray(value) && value.length ? value : null;
+    const text = items
+      ? `[\n${items.map((item) => JSON.stringify(item)).join(',\n')}\n]`
+      : JSON.stringify(value);
+    return `${JSON.stringify(name)}: ${text}`;
+  });
+  return `{\n${fields.join(',\n')}\n}\n`;
+}
 
 if (import.meta.url === pathToFileURL(process.argv[1] ?? '').href) {
   const root = fileURLToPath(new URL('../', import.meta.url));
