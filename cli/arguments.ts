@@ -2,7 +2,6 @@ import { existsSync } from 'node:fs';
 import { camelCase, kebabCase } from '../base/text.ts';
 import { yesOrNo } from '../run/domains.ts';
 import { type Command, type Flag, type Flags, nameOf, nearestFlag, parseYesOrNo } from './flags.ts';
-import { habitNamed } from './suggestions.ts';
 
 /** The words of a command line, parsed and checked against a command's flags. It knows of no command what it does; a mistake is one line for people. */
 
@@ -121,8 +120,6 @@ const isOfPattern = (word: string, { words }: Command) => words?.includes('data'
 
 function unknownFlag(name: string, flags: Flags, command: string): string {
   const typed = `unknown flag ${name.length > 1 ? '--' : '-'}${name}`;
-  const habit = habitNamed(kebabCase(name), flags);
-  if (habit) return `${typed}: ${habit}`;
   const visible = Object.entries(flags).flatMap(([flag, { hidden }]) => (hidden ? [] : flag));
   const nearest = nearestFlag(name, visible);
   return `${typed}; ${nearest ? `did you mean --${nearest}?` : `dpmesh ${command} --help lists all flags`}`;

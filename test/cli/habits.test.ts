@@ -7,8 +7,7 @@ import { describe, test } from 'node:test';
 import { argumentProblem, type Parsed } from '../../cli/arguments.ts';
 import { evaluate } from '../../cli/labels.ts';
 import { cut, predict, rename } from '../../cli/results.ts';
-import { coordinator, train } from '../../cli/runs.ts';
-import { HABITS } from '../../cli/suggestions.ts';
+import { train } from '../../cli/runs.ts';
 import { called } from '../e2e/in-process.ts';
 import { dpmesh, easyData, jsonOf, QUICK, scratch } from '../e2e/support.ts';
 
@@ -24,20 +23,8 @@ function problemOf(command: Command, flag: string): string {
 }
 
 describe('flags of other tools', () => {
-  test('each is told what takes its place: a flag that train or coordinator has', () => {
-    for (const { names, flag, says } of HABITS)
-      for (const name of names) {
-        const command = [train, coordinator].find(({ builder }) => builder[flag] && !builder[name])!;
-        const dashes = name.length > 1 ? '--' : '-';
-        assert.equal(problemOf(command, name), `unknown flag ${dashes}${name}: ${says}`);
-        assert.doesNotMatch(says, /\n/);
-      }
-    assert.match(problemOf(train, 'nClusters'), /there is no K to give, .*dpmesh cut .*--init-k/);
-  });
-
-  test('what a command has not is not suggested there', () => {
-    assert.match(problemOf(coordinator, 'gpus'), /: a coordinator starts no workers: .*dpmesh launch/);
-    assert.match(problemOf(coordinator, 'n-jobs'), /: a coordinator starts no workers/);
+  test('are suggested where the command has the flag', () => {
+    assert.equal(problemOf(train, 'n-clusters'), 'unknown flag --n-clusters; did you mean --clusters?');
     assert.equal(problemOf(cut, 'n-clusters'), 'unknown flag --n-clusters; did you mean --clusters?');
     const none = 'unknown flag --random-state; dpmesh predict --help lists all flags';
     assert.equal(problemOf(predict, 'random-state'), none);
@@ -98,7 +85,6 @@ describe('words in place of flags', () => {
       [['train', data, '--data', labels], /^dpmesh: .* are both given for --data; for several files/],
       [['train', data, labels], /^dpmesh: unexpected argument .*: no flag takes it; for several files, put /],
       [['train', data, 'words'], /argument words: no flag takes it\n$/],
-      [['train', '--file', data], /^dpmesh: unknown flag --file: name the file without a flag/],
       // Below 0 they are counted from all cores.
       [['train', 'x.npy', '--workers', '-1.5'], /^dpmesh: --workers -1\.5 must be a whole number/],
     ] as const) {

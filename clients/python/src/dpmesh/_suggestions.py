@@ -8,8 +8,6 @@ from collections.abc import Callable, Iterable
 from difflib import get_close_matches
 from typing import ParamSpec
 
-from ._other_names import OTHER_NAMES
-
 P = ParamSpec("P")
 
 
@@ -31,9 +29,6 @@ def unknown_parameter(name: str, known: Iterable[str]) -> str:
     """What is wrong with this name, and what takes its place."""
     parameters = {word: whole for whole in known for word in (*whole.split("_"), whole) if whole != "self"}
     wanted = name.lower().replace("-", "_")
-    near = [wanted] if wanted in OTHER_NAMES else get_close_matches(wanted, {**OTHER_NAMES, **parameters}, 1)
+    near = get_close_matches(wanted, parameters, 1)
     invalid = f"Invalid parameter {name!r} of DPMesh"
-    if not near:
-        return f"{invalid}; help(DPMesh.__init__) lists all"
-    other = OTHER_NAMES.get(near[0])
-    return f"{invalid}: {other}" if other else f"{invalid}; did you mean {parameters[near[0]]}?"
+    return f"{invalid}; did you mean {parameters[near[0]]}?" if near else f"{invalid}; help(DPMesh.__init__) lists all"
