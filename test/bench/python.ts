@@ -6,7 +6,7 @@ import { NotAvailable, note } from './dpmesh.ts';
 import { ROOT } from './processes.ts';
 
 const run = promisify(execFile);
-const HERE = join(ROOT, 'bench');
+const HERE = join(ROOT, 'test', 'bench');
 const SCRIPTS = join(HERE, 'python');
 
 /** A venv for scripts of test/bench/python. */
@@ -63,7 +63,7 @@ export async function makeVenv({ venv, requirements, packages, own }: Environmen
   const done = join(folder, 'installed');
   const wanted = readFileSync(join(SCRIPTS, requirements), 'utf8');
   if (existsSync(done) && readFileSync(done, 'utf8') === wanted) return bin;
-  note(`creating bench/${venv} with ${packages} …`);
+  note(`creating test/bench/${venv} with ${packages} …`);
   try {
     await run(process.env.PYTHON ?? 'python3', ['-m', 'venv', '--clear', folder]);
     await run(bin, ['-m', 'pip', 'install', '--quiet', '-r', join(SCRIPTS, requirements)]);

@@ -5,7 +5,7 @@ import { randomNumbers } from '../coordinator/fit/support.ts';
 import { resultHashes } from '../e2e/run-files.ts';
 
 // Backends installed on this machine must not affect these runs.
-process.env.XDG_DATA_HOME = join(ROOT, 'bench', 'no-backends');
+process.env.XDG_DATA_HOME = join(ROOT, 'test', 'bench', 'no-backends');
 
 /** The number after a command-line flag, such as `--seed N`. */
 export function numberFlag(name: string, defaultValue: number): number {

@@ -8,7 +8,7 @@ from pathlib import Path
 import nbformat
 from nbclient import NotebookClient
 
-NOTEBOOK = Path(__file__).parents[3] / "examples" / "notebook" / "clusters.ipynb"
+NOTEBOOK = Path(__file__).parents[3] / "docs" / "examples" / "notebook" / "clusters.ipynb"
 
 
 class Notebook(unittest.TestCase):
