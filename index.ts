@@ -1,4 +1,4 @@
-/** The public library. docs/library.md has examples, docs/api.md is the reference. */
+/** The public library. docs/library.md has a list of its functions, and examples. */
 export { UserError } from './base/user-error.ts';
 export { type Cut, type CutOptions, cut } from './library/cut.ts';
 export { type EvaluateOptions, type Evaluation, evaluate } from './library/evaluate.ts';

@@ -155,5 +155,5 @@ function unknownKey(key: string, commandFlags: readonly string[]): string {
   if (commandFlags.includes(name.replace(/^no-/, '')))
     return ` has ${key}, which does not determine the result; set --${name} on the command line instead`;
   const nearest = nearestFlag(name, Object.keys(OPTIONS).map(kebabCase));
-  return `: unknown flag ${key}; ${nearest ? `did you mean ${nearest}?` : 'docs/flags.md lists all flags'}`;
+  return `: unknown flag ${key}; ${nearest ? `did you mean ${nearest}?` : 'dpmesh train --help lists all flags'}`;
 }

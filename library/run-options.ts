@@ -1,4 +1,4 @@
-// Written by `npm run docs:api` from the tables of options.
+// Written by `npm run options` from the tables of options.
 
 /** Options that determine the result, together with the data. One that is left out has its default: that of the schedule `fast` is shown. D is the number of columns after `transform`, K that of clusters. */
 export interface ModelOptions {

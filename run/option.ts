@@ -5,7 +5,7 @@ import { type Domain, isWord, type Kind, limitFor, nullable } from './domains.ts
 /**
  * One option, whatever has it: a run, an update, a command. Each is an entry of one table, in the file of what it is for; from the tables follow the
  * flags of commands with their checks, the options of the library, their types (`npm run options`), the parameters of the Python client,
- * the lists of docs/, and what run.json has. Nothing here knows which options there are.
+ * and what run.json has. Nothing here knows which options there are.
  */
 
 /** The commands that have a session of a run. */
@@ -14,8 +14,6 @@ export type RunCommand = 'train' | 'update' | 'coordinator' | 'resume' | 'finish
 export interface Description<T> {
   /** What it is for, with other options as flags; the library and Python show them by their names there. */
   help: string;
-  /** In docs/algorithm.md. */
-  symbol?: string;
   /** The default. Null if it depends on the data or on other options, as `defaultText` says. */
   fast?: T | null;
   /** The default with `--schedule paper`, if it differs. */

@@ -28,7 +28,6 @@ import { type Option, of, option, optional } from './option.ts';
 export const OPTIONS = {
   ...of('Data', {
     data: option(text(), {
-      symbol: 'X',
       help: 'rows to cluster: .npy, .npz, .safetensors, .h5ad, IDX (also .gz), a table (CSV, Parquet, Arrow, JSON lines), or a folder of PNG and JPEG images; also at https://… or s3://BUCKET/KEY; - for standard input',
     }),
     labels: optional(text(), 'none', {
@@ -88,7 +87,6 @@ export const OPTIONS = {
       fast: 'auto',
     }),
     sample: optional(integer(0), 'max(20000, 1000·D); 40000 with an encoder', {
-      symbol: 'n',
       help: 'approximate number of rows to train on; 0: all. All rows are labelled',
       paper: 0,
     }),
@@ -123,7 +121,6 @@ export const OPTIONS = {
       fast: '0',
     }),
     shards: option(shards(), {
-      symbol: 'S',
       fast: 'auto',
       paper: 1,
       help: 'number S of data shards; auto: 8, fewer below 4,000 rows, for an encoder one for 131,072 rows; at most so many workers train; changes the result',
@@ -139,7 +136,6 @@ export const OPTIONS = {
       help: 'about how many clusters are wanted: the graph likelihood takes a resolution for them, and more than these are joined; a mixture has no more than the evidence supports',
     }),
     resolution: optional(between(0, 512), 'that at which partitions of other samples agree most', {
-      symbol: 'γ',
       help: 'resolution γ of the graph likelihood; a larger one finds more clusters',
     }),
     shapes: option(oneOf('auto', 'off'), {
@@ -152,7 +148,6 @@ export const OPTIONS = {
       fast: false,
     }),
     alpha: option(above(0), {
-      symbol: 'α',
       help: 'concentration α of the Dirichlet process',
       fast: 10,
     }),
@@ -161,24 +156,20 @@ export const OPTIONS = {
       fast: 'full',
     }),
     priorScaleChoice: option(oneOf('learned', 'data-cov', 'isotropic', 'data-std'), {
-      symbol: 'Ψ',
       help: 'scale matrix Ψ of the prior: learned from the clusters, c·Cov(X), c·I, or c·diag(std(X))',
       fast: 'learned',
       paper: 'isotropic',
     }),
     priorScale: option(above(0), {
-      symbol: 'c',
       help: 'factor c of the prior’s scale matrix Ψ',
       fast: null,
       defaultText: '1 for learned, 0.3 for data-cov, else 0.005',
     }),
     coarsening: optional(atLeast(0), 'max(10000, 1000·D, max(100, 5·D)·K)', {
-      symbol: 'n₀',
       help: 'temper split and merge ratios to n₀ points, ζ = min(1, n₀/n); 0: no tempering',
       paper: 0,
     }),
     initK: option(integer(1), {
-      symbol: 'K',
       help: 'number K of initial clusters',
       fast: 1,
     }),
@@ -198,12 +189,10 @@ export const OPTIONS = {
       paper: 5e-3,
     }),
     batchSize: option(integer(1, MAX_BATCH_SIZE), {
-      symbol: 'B',
       help: 'rows per local step; fewer if a shard has less than five batches',
       fast: 128,
     }),
     localSteps: option(integer(1, MAX_LOCAL_STEPS), {
-      symbol: 'H',
       help: 'local steps H on each shard between two averages; 1: average gradients',
       fast: 10,
       paper: 1000,

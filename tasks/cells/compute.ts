@@ -12,7 +12,7 @@ import type { TaskOf } from '../table.ts';
 /** Tasks about the leaves to which `cells` assigns the rows of each group. */
 type CellTask = TaskOf<'cell-sums' | 'cell-scatter' | 'cell-histogram' | 'cell-fourth-moments'>;
 
-/** Tasks on partitions of the sample's rows into leaves: sums, scatter, histograms, fourth moments (proto/README.md). Which partition, the coordinator decides. */
+/** Tasks on partitions of the sample's rows into leaves: sums, scatter, histograms, fourth moments. Which partition, the coordinator decides. */
 
 /** Number and sum of each leaf's rows, [leaves] and [leaves,D], for an iteration of Lloyd's algorithm. */
 export const cellSums: TaskFunction<'cell-sums'> = async (context, task, unit) => {

@@ -15,7 +15,7 @@ import { encodeRows, pick, transformRows } from '../../worker/rows.ts';
 import type { Context, States, TaskFunction } from '../compute/context.ts';
 import type { TaskOf } from '../table.ts';
 
-/** Tasks of the auto-encoder: local SGD on parts of a shard, and latent vectors of rows (proto/README.md). */
+/** Tasks of the auto-encoder: local SGD on parts of a shard, and latent vectors of rows. */
 
 /** The state `encoder-input`: what is done to rows before the encoder. */
 function inputMap(states: States): ColumnMap {

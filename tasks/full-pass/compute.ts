@@ -37,7 +37,7 @@ import { LocalTrouble } from '../../worker/trouble.ts';
 import { sampledRows, type TaskFunction } from '../compute/context.ts';
 import { covarianceOf } from '../parameters.ts';
 
-/** The task of the full pass: what is found of each row of a range, and sums by cluster (proto/README.md). Files are the coordinator's, but for parts of labels. */
+/** The task of the full pass: what is found of each row of a range, and sums by cluster. Files are the coordinator's, but for parts of labels. */
 
 /**
  * Rereads the unit's rows. Returns their hard labels (in the narrowest type), with the largest responsibility of each and its

@@ -15,7 +15,7 @@ import type { Context, States, TaskFunction } from '../compute/context.ts';
 import { fieldTargets } from '../graph/compute.ts';
 import type { TaskOf } from '../table.ts';
 
-/** Tasks of local SGD: steps of the clustering net and of the sub-nets on batches of a shard's sample (proto/README.md). Averages over shards are the coordinator's. */
+/** Tasks of local SGD: steps of the clustering net and of the sub-nets on batches of a shard's sample. Averages over shards are the coordinator's. */
 
 /** Local steps of the clustering net on batches of the shard's rows, which are drawn again each epoch. */
 export const clusterSteps: TaskFunction<'cluster-steps'> = async (context, task, unit) => {

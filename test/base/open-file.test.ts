@@ -42,7 +42,7 @@ test('pipes, devices and folders are refused, not waited for', { skip: isWindows
 test('a key of a config file is one line of a message', async () => {
   writeFileSync(at('keys.yaml'), `"a\\n${'b'.repeat(1000)}": 1`);
   await assert.rejects(configOf({ config: at('keys.yaml') }), ({ message }: Error) => {
-    assert.match(message, /: unknown flag a\ufffdb+; docs\/flags\.md lists all flags$/);
+    assert.match(message, /: unknown flag a\ufffdb+; dpmesh train --help lists all flags$/);
     return message.length < 300 + home.length;
   });
 });

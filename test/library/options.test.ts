@@ -1,8 +1,7 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
-import { API_PAGE, apiReference, optionTypes, TYPES_FILE } from '../../cli/api-reference.ts';
-import { FLAGS_PAGE, withTables } from '../../cli/flag-tables.ts';
+import { optionTypes, TYPES_FILE } from '../../cli/option-types.ts';
 import { MODULE, optionsModule } from '../../clients/python-options.ts';
 import type { ModelOptions } from '../../library/run-options.ts';
 import type { RunConfig } from '../../run/config.ts';
@@ -15,8 +14,6 @@ void [asOptions, optionName];
 test('what is made from the table of options is up to date', () => {
   const made = [
     [TYPES_FILE, optionTypes()],
-    [API_PAGE, apiReference()],
-    [FLAGS_PAGE, withTables(readFileSync(FLAGS_PAGE, 'utf8'))],
     [MODULE, optionsModule()],
   ];
   for (const [path, text] of made)

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
-import { generator, priority, shuffledPrefix } from '../../model/random.ts';
+import { generator, priority, type Rng, shuffledPrefix } from '../../model/random.ts';
 import { forAll } from './support.ts';
 
 const draw = (n: number, next: (i: number) => number) => Float64Array.from({ length: n }, (_, i) => next(i));
@@ -170,5 +170,102 @@ describe('shuffledPrefix', () => {
       assert.ok(indices.every((i) => i < n));
     });
     assert.throws(() => shuffledPrefix(generator(1n, 'shuffle'), 3, 4), RangeError);
+  });
+});
+
+const times = (count: number, next: () => number) => Array.from({ length: count }, next);
+
+describe('for workers in other languages', () => {
+  test('reference numbers', () => {
+    const of = (...keys: number[]) => generator(42n, 'batches', ...keys);
+    assert.deepEqual(times(3, of(3, 7).uint32), [1713160379, 2045386826, 3320452555]);
+    assert.deepEqual(times(2, of(3, 7).uniform), [0.3988762270842303, 0.7731031177102279]);
+    const long = of(3, 2 ** 40);
+    assert.deepEqual([...times(2, long.uint32), long.below(1000)], [589531130, 1795726891, 299]);
+    assert.deepEqual(times(2, generator(2n ** 63n + 5n, 'blocks').uint32), [3589388076, 979892627]);
+    const sub = generator(42n, 'sub-batches', 12, 0);
+    assert.deepEqual(
+      times(8, () => sub.below(1000)),
+      [865, 722, 188, 632, 87, 306, 757, 522],
+    );
+    const blocks = shuffledPrefix(generator(42n, 'blocks'), 10, 10);
+    assert.deepEqual([...blocks], [0, 2, 3, 8, 7, 5, 6, 9, 1, 4]);
+    assert.deepEqual([...shuffledPrefix(of(1, 0), 1000, 5)], [514, 128, 175, 419, 850]);
+    assert.deepEqual(
+      [0, 1, 1e6, 2 ** 32 + 5].map(priority(42n)),
+      [0.5144584267596345, 0.26430745884474705, 0.8801545181778718, 0.7964773175068292],
+    );
+  });
+
+  /** With big integers truncated to 32 bits. */
+  test('the algorithm in plain arithmetic', () => {
+    const word = (value: bigint) => BigInt.asUintN(32, value);
+    const mix = (h: bigint) => {
+      h = word((h ^ (h >> 16n)) * 0x85ebca6bn);
+      h = word((h ^ (h >> 13n)) * 0xc2b2ae35n);
+      return h ^ (h >> 16n);
+    };
+    const hash = (words: bigint[]) => {
+      let [a, b, c] = [0x9e3779b9n, 0x243f6a88n, 0xb7e15162n];
+      for (const w of words) {
+        a = word(mix(word(a * 0x2c1b3c6dn) ^ w) + 0x3c6ef372n);
+        b = word(mix(word(b * 0x297a2d39n) ^ a ^ w) + 0x6a09e667n);
+        c = word(mix(word(c * 0x1b56c4e9n) ^ b ^ w) + 0x510e527fn);
+      }
+      return [a, b, c];
+    };
+    const words = (value: bigint) => [word(value), word(value >> 32n)];
+    const next = (seed: bigint, purpose: string, keys: bigint[]) => {
+      const letters = [...purpose].map((letter) => BigInt(letter.codePointAt(0)!));
+      let [a, b, c] = hash([...words(seed), BigInt(letters.length), ...letters, ...keys.flatMap(words)]);
+      let n = 1n;
+      const draw = () => {
+        const s = word(a + b + n);
+        n = word(n + 1n);
+        a = b ^ (b >> 9n);
+        b = word(c + (c << 3n));
+        c = word(word((c << 21n) | (c >> 11n)) + s);
+        return Number(s);
+      };
+      times(12, draw);
+      return draw;
+    };
+    for (const [seed, purpose, keys] of [
+      [0n, '', []],
+      [42n, 'batches', [3, 7]],
+      [2n ** 64n - 1n, 'größe', [-1, 2 ** 40 + 3]],
+    ] as [bigint, string, number[]][]) {
+      const draw = next(seed, purpose, keys.map(BigInt));
+      const rng: Rng = generator(seed, purpose, ...keys);
+      assert.deepEqual(times(50, draw), times(50, rng.uint32));
+      const uniform = () => ((draw() >>> 6) * 2 ** 27 + (draw() >>> 5)) * 2 ** -53;
+      assert.deepEqual(times(20, uniform), times(20, rng.uniform));
+      const below = (m: number) => {
+        for (;;) {
+          const x = draw();
+          if (x < 2 ** 32 - (2 ** 32 % m)) return x % m;
+        }
+      };
+      for (const m of [1, 7, 1000, 2 ** 31 + 1, 2 ** 32])
+        assert.deepEqual(
+          times(20, () => below(m)),
+          times(20, () => rng.below(m)),
+        );
+      const v = [...Array(30).keys()];
+      for (let i = 0; i < 20; i++) {
+        const j = i + below(30 - i);
+        [v[i], v[j]] = [v[j], v[i]];
+      }
+      assert.deepEqual(v.slice(0, 20), [...shuffledPrefix(rng, 30, 20)]);
+
+      const [a, b, c] = hash([...words(seed), 0x70726930n]);
+      for (const index of [0, 1, 12345, 2 ** 31, 2 ** 32 + 5, 2 ** 50 + 1]) {
+        const [lo, hi] = words(BigInt(index));
+        const p = mix(mix(mix(lo ^ a) ^ hi) ^ b);
+        const q = mix(mix(word(p + c)) ^ lo);
+        const expected = Number(p >> 6n) * 2 ** -26 + Number(q >> 5n) * 2 ** -53;
+        assert.equal(priority(seed)(index), expected);
+      }
+    }
   });
 });

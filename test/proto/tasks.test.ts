@@ -10,7 +10,6 @@ import { KEPT_MEMBERSHIPS as KEPT } from '../../model/widths.ts';
 import { Mismatch } from '../../proto/shapes.ts';
 import { nd, type Tensors, type TypedArray } from '../../proto/tensors.ts';
 import { runTask } from '../../tasks/compute/table.ts';
-import { withTables } from '../../tasks/reference.ts';
 import { TASKS, type Task, type TaskName, type TaskOf } from '../../tasks/table.ts';
 import { backends } from '../worker/present.ts';
 import { contextOf, D, memoryBlocks } from '../worker/support.ts';
@@ -80,11 +79,10 @@ function withValues(state: string, name: string, ...changes: [at: number, value:
   return { [state]: { ...STATES[state], [name]: nd(copy, ...shape) } };
 }
 
-test('every task has a case, the states that it reads, and a line in the documentation of the wire', () => {
+test('every task has a case, and a place in the documentation of the wire', () => {
   assert.deepEqual([...new Set(EVERY_TASK.map(({ task }) => task))].sort(), TASKS.names.toSorted());
   const page = readFileSync(new URL('../../proto/README.md', import.meta.url), 'utf8');
-  assert.equal(withTables(page), page, 'npm run docs:proto brings its tables up to date');
-  for (const name of TASKS.names) assert.match(page, new RegExp(`^- \`${name}\` `, 'm'));
+  for (const name of TASKS.names) assert.match(page, new RegExp(`^- \`tasks/.*\`${name}\``, 'm'));
 });
 
 describe('a task is refused before any work', () => {
