@@ -1,8 +1,8 @@
 // Runs in this process: the real session, scheduler and tasks, with workers that are no processes and a trainer that is no thread.
 // A process would take half a second of a core to start, and compile anew what the others have compiled.
 
-import { cpSync } from 'node:fs';
-import { dirname, parse, resolve } from 'node:path';
+import { cpSync, existsSync } from 'node:fs';
+import { dirname, join, parse, resolve } from 'node:path';
 import { dpmeshVersion } from '../../base/package.ts';
 import type { ResumedRun } from '../../coordinator/fit/inputs.ts';
 import { createEarlyFinish } from '../../coordinator/fit/stage.ts';
@@ -32,10 +32,10 @@ export interface How {
   backend?: string;
   /** All workers are behind a relay. */
   relay?: boolean;
-  /** At the operation of this number, of all workers together, the one that is about to compute it dies, and another joins. */
-  deathAt?: number;
-  /** At the first checkpoint after so many epochs, of encoder and clusters, the directory is copied: what a kill would leave there. */
-  kills?: readonly { epochs: number; copy: string }[];
+  /** After so many epochs, of encoder and clusters, the worker that is about to compute dies, and another joins. */
+  deathAfter?: number;
+  /** Where the directory is copied at its first checkpoint after each epoch, into a folder with the epoch's number: what a kill would leave there. */
+  copies?: string;
 }
 
 export interface Ended {
@@ -44,8 +44,6 @@ export interface Ended {
   events: TimedEvent[];
   /** What a terminal would have shown. */
   log: string[];
-  /** Operations of the workers. */
-  operations: number;
   /** Workers that died. */
   deaths: number;
 }
@@ -103,9 +101,10 @@ export async function workersHere(config: RunConfig, options: RunOptions): Promi
 
 async function ran({ config, out, resume, update }: Request, how: How): Promise<Ended> {
   const { sharedFiles = true } = how;
-  const kills = [...(how.kills ?? [])];
   // Of a run that sends its rows, they see its directory alone.
-  const team = teamOf(how, [sharedFiles ? dirname(config.data) : (resume?.path ?? out!)]);
+  const dataRoots = [sharedFiles ? dirname(config.data) : (resume?.path ?? out!)];
+  let epochs = 0;
+  const team = teamOf(how, dataRoots, () => epochs);
   const events: TimedEvent[] = [];
   const log: string[] = [];
   let summary: Summary | null = null;
@@ -120,8 +119,10 @@ async function ran({ config, out, resume, update }: Request, how: How): Promise<
     listener: {
       event(event) {
         events.push(event);
-        if (event.type !== 'checkpoint' || !kills.length || epochsIn(events) < kills[0].epochs) return;
-        cpSync(out!, kills.shift()!.copy, { recursive: true });
+        epochs = epochsIn(events);
+        if (event.type !== 'checkpoint' || !how.copies) return;
+        const copy = join(how.copies, String(epochs));
+        if (!existsSync(copy)) cpSync(out!, copy, { recursive: true });
       },
       log: (line) => void log.push(line),
       result(found) {
@@ -132,16 +133,16 @@ async function ran({ config, out, resume, update }: Request, how: How): Promise<
   });
   if (end.how !== 'done') throw new Error(`the run was ${end.how}`);
   await team.left();
-  if (kills.length) throw new Error(`there was no checkpoint after ${kills[0].epochs} epochs`);
   return { run: resume?.path ?? out!, summary: summary!, events, log, ...team.counts };
 }
 
 /** Workers of a run in this process, and what they have done. */
 function teamOf(
-  { workers = 1, backend: name = 'wasm', relay = false, deathAt = Infinity }: How,
+  { workers = 1, backend: name = 'wasm', relay = false, deathAfter = Infinity }: How,
   dataRoots: string[],
+  epochs: () => number = () => 0,
 ) {
-  const counts = { operations: 0, deaths: 0 };
+  const counts = { deaths: 0 };
   const all: Promise<unknown>[] = [];
   let fail: (error: Error) => void;
   const failed = new Promise<never>((_, reject) => {
@@ -170,7 +171,7 @@ function teamOf(
     let isDead = false;
     const whole = await loadBackend(name);
     const backend = counting(whole, () => {
-      if (++counts.operations === deathAt) {
+      if (!counts.deaths && epochs() >= deathAfter) {
         isDead = true;
         counts.deaths++;
         all.push(join(address, number + workers));
