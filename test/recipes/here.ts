@@ -136,6 +136,10 @@ async function ran({ config, out, resume, update }: Request, how: How): Promise<
   return { run: resume?.path ?? out!, summary: summary!, events, log, ...team.counts };
 }
 
+let device: Promise<Backend> | undefined;
+/** A process can open only one device of WebGPU: its workers share it. */
+const loaded = (name: string) => (name === 'webgpu' ? (device ??= loadBackend(name)) : loadBackend(name));
+
 /** Workers of a run in this process, and what they have done. */
 function teamOf(
   { workers = 1, backend: name = 'wasm', relay = false, deathAfter = Infinity }: How,
@@ -169,7 +173,7 @@ function teamOf(
 
   async function join(address: string, number: number): Promise<void> {
     let isDead = false;
-    const whole = await loadBackend(name);
+    const whole = await loaded(name);
     const backend = counting(whole, () => {
       if (!counts.deaths && epochs() >= deathAfter) {
         isDead = true;
