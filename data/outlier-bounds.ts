@@ -1,4 +1,4 @@
-import type { StepValue } from '../model/transform-steps.ts';
+import type { StepValue } from '../model/steps.ts';
 
 /**
  * Limits on some columns of the raw rows: a row beyond one of them is an outlier, and is not trained on

@@ -1,5 +1,5 @@
 import { product } from '../model/nets/net.ts';
-import type { Steps, StepValue } from '../model/transform-steps.ts';
+import { type ModelSteps, type RowSteps, rowStepsOf, type StepValue } from '../model/steps.ts';
 import { fillCells } from './fill.ts';
 import { moveOutliers, type OutlierBounds } from './outlier-bounds.ts';
 
@@ -11,7 +11,7 @@ import { moveOutliers, type OutlierBounds } from './outlier-bounds.ts';
  * `before`, 1 is the mean of the variances): the input of the networks. The input of the mixture is x = y·scale: the row after
  * --transform minus its mean `offset`, as the mixture is invariant to shifts.
  */
-export interface Transform extends Steps {
+export interface Transform extends RowSteps {
   /** Applied to raw rows before they are scaled to unit length: only with `normalize`. Null: they are scaled as they are. */
   readonly before: ColumnMap | null;
   readonly normalize: boolean;
@@ -134,4 +134,31 @@ export function missedLength({ normalize, columns, dim, bias, scale }: Transform
     for (let a = 0; a < dim; a++) seen += ((y[row * dim + a] - bias[a]) * scale[a]) ** 2;
     return 1 - seen;
   });
+}
+
+/** The steps of a transform. */
+export function stepsOf(transform: Transform): ModelSteps {
+  const { normalize, columns, weights, bias, scale, offset } = transform;
+  return {
+    ...Object.fromEntries(rowStepsOf(transform)),
+    ...(normalize && { unit: {} }),
+    ...(columns ? { scale: { columns, factor: weights, shift: bias } } : { project: { weights, bias } }),
+    coordinates: { scale, offset },
+  };
+}
+
+/** The reverse, for a model that has all of its steps. */
+export function transformOf(model: ModelSteps): Transform {
+  const { encode, moments, unit, scale, project, coordinates } = model;
+  return {
+    ...{ before: null, fences: null },
+    ...Object.fromEntries(rowStepsOf(model)),
+    normalize: unit !== undefined,
+    input: encode ? encode.widths.at(-1)! : moments!.mean.length,
+    dim: coordinates!.scale.length,
+    columns: scale?.columns ?? null,
+    weights: scale?.factor ?? project!.weights,
+    bias: scale?.shift ?? project!.bias,
+    ...coordinates!,
+  };
 }

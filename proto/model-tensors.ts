@@ -3,7 +3,7 @@ import type { RowDensities } from '../model/description/densities.ts';
 import type { Centres } from '../model/description/distances.ts';
 import type { MapNet } from '../model/graph/map-net.ts';
 import { type Net, netWidths } from '../model/nets/net.ts';
-import { arraysOf, STEP_NAMES, type Steps, stepsAmong } from '../model/transform-steps.ts';
+import { arrayName, arraysOf, type RowSteps, rowStepsAmong, rowStepsOf } from '../model/steps.ts';
 import { nd, type Tensors, take } from './tensors.ts';
 
 /**
@@ -45,20 +45,24 @@ export function transformTensors(transform: ReturnType<typeof transformFrom>): T
   };
 }
 
-function stepsFrom(tensors: Tensors): Steps {
-  const steps = stepsAmong(tensors).map((name) => {
-    const arrays = arraysOf(name).map(([array, { tensor, type }]) => [array, take(tensors, tensor, type)]);
-    return [name, Object.fromEntries(arrays)];
+function stepsFrom(tensors: Tensors): RowSteps {
+  const steps = rowStepsAmong(tensors).map((step) => {
+    const arrays = arraysOf(step).map(([name, { type }]) => [
+      name,
+      take(tensors, arrayName(step, name), type),
+    ]);
+    return [step, Object.fromEntries(arrays)];
   });
   return Object.fromEntries(steps);
 }
 
-function stepTensors(steps: Steps, input: number): Tensors {
+function stepTensors(steps: RowSteps, input: number): Tensors {
   const tensors: Tensors = {};
-  for (const name of STEP_NAMES)
-    for (const [array, { tensor, shape }] of steps[name] ? arraysOf(name) : []) {
-      const values = (steps[name] as Record<string, Int32Array | Float32Array>)[array];
-      tensors[tensor] = shape.length > 1 ? nd(values, values.length / input, input) : nd(values);
+  for (const [step, values] of rowStepsOf(steps))
+    for (const [name, { shape }] of arraysOf(step)) {
+      const { length } = values[name];
+      tensors[arrayName(step, name)] =
+        shape.length > 1 ? nd(values[name], length / input, input) : nd(values[name]);
     }
   return tensors;
 }

@@ -4,9 +4,9 @@ import { type Layout, shardsFor } from '../model/layout.ts';
 import { diagonalOf } from '../model/linalg.ts';
 import { netWidths } from '../model/nets/net.ts';
 import type { Copies, State } from '../model/state.ts';
-import { stepProblem } from '../model/transform-steps.ts';
 import type { RunConfig } from './config.ts';
 import type { DataMoments } from './data-moments.ts';
+import { stepProblem } from './model-shapes.ts';
 
 /** Whether the decoded parts of a checkpoint fit each other: shapes, counts, ranges. How the bytes are laid out, checkpoint.ts knows. */
 

@@ -7,7 +7,7 @@ import { ranges, yieldToEventLoop } from '../base/slices.ts';
 import { decode, parseDtype } from '../data/arrays/dtype.ts';
 import { openNpy, tuple } from '../data/npy.ts';
 import { LABELS, MAP, OUTLIERS, PARTS_INDEX } from '../data/row-parts.ts';
-import { outlierScore, QUANTILE_STEPS } from '../model/description/distances.ts';
+import { outlierScore } from '../model/description/distances.ts';
 import {
   AT,
   CELLS,
@@ -26,7 +26,8 @@ import {
 import { NOISE } from '../model/order.ts';
 import { priority } from '../model/random.ts';
 import { ROW_COLUMNS, type RowColumn } from '../model/row-columns.ts';
-import { assertRows, BACKGROUND, QUANTILES } from './row-files.ts';
+import { readModel } from './model-file.ts';
+import { assertRows, BACKGROUND } from './row-files.ts';
 import { checked, numberOfLabel, openRows, type RunFiles, recordedHashes, runFiles } from './run-files.ts';
 
 /** The map of all rows of a run in tiles: made from `map.npy`, kept in `map/` of the run directory. */
@@ -196,10 +197,7 @@ function openColumns({ run, rows, k, ids }: MappedRun, files: RunFiles) {
   const confidences = open(ROW_COLUMNS.confidence);
   const distances = open(ROW_COLUMNS.distance);
   const outliers = files.has(OUTLIERS) ? open(ROW_COLUMNS.outliers) : null;
-  const fits = ([n, steps]: readonly number[]) => n >= k && steps === QUANTILE_STEPS + 1;
-  const quantiles = files.has(QUANTILES)
-    ? Float32Array.from(files.array(QUANTILES, fits, `shape (${k}, ${QUANTILE_STEPS + 1})`).data)
-    : null;
+  const { quantiles } = readModel(files).model.distances!;
   const clusters = (from: number, count: number) => {
     const own = labels.read(from, count);
     const numbers = new Uint16Array(count);
@@ -220,8 +218,7 @@ function openColumns({ run, rows, k, ids }: MappedRun, files: RunFiles) {
       const flags = outliers?.read(from, count);
       const outlier = new Float32Array(count);
       for (let i = 0; i < count; i++)
-        outlier[i] =
-          flags?.[i] || own[i] === k ? 1 : quantiles ? outlierScore(quantiles, own[i], distance[i]) : 0;
+        outlier[i] = flags?.[i] || own[i] === k ? 1 : outlierScore(quantiles, own[i], distance[i]);
       return { clusters: own, confidence: confidences.read(from, count), outlier };
     },
     close() {

@@ -6,11 +6,6 @@ import { yieldToEventLoop } from '../base/slices.ts';
 import { decode } from '../data/arrays/dtype.ts';
 import { type ArrayFile, openNpy } from '../data/npy.ts';
 import { LABELS } from '../data/row-parts.ts';
-import type { RowDensities } from '../model/description/densities.ts';
-import { type Centres, QUANTILE_STEPS } from '../model/description/distances.ts';
-import { type Groups, groupsFrom } from '../model/gaussian/components.ts';
-import type { Background } from '../model/gaussian/noise.ts';
-import type { MapNet } from '../model/graph/map-net.ts';
 import {
   NONE_OPTIONAL,
   type OptionalColumns,
@@ -19,7 +14,6 @@ import {
   type RowValues,
   rowColumns,
 } from '../model/row-columns.ts';
-import { centreWidth } from '../model/statistics.ts';
 import { numberOfLabel, openRows, type RunFiles, readRows } from './run-files.ts';
 
 /** What there is of each row in whole files, and what else a run says of its rows. */
@@ -128,108 +122,10 @@ export function readImageList(files: RunFiles): string[] | undefined {
   return lines.slice(0, -1);
 }
 
-/** From where a run measures the distances of rows, float64, whose values are float32: [K,W] of model/description/centres.ts. */
-export const CENTRES = 'model/centres.npy';
 /** The cluster of each component of the mixture, of runs in which some clusters have several. */
 export const COMPONENTS = 'mixture/clusters.npy';
 /** The weight of the background and log of its density, float64 [2], of runs in which rows are in no cluster. */
 export const BACKGROUND = 'mixture/background.npy';
-/** The quantiles of the distances of its rows, float64: [K,1001]. */
-export const QUANTILES = 'model/distances.npy';
-
-/** The two of a finished run; null if there are none, as in runs of earlier versions. UserError if they are damaged. */
-export function readSavedCentres(
-  files: RunFiles,
-  components: number,
-  clusters: number,
-  d: number,
-): { centres: Centres; quantiles: Float32Array } | null {
-  if (!files.has(CENTRES) || !files.has(QUANTILES)) return null;
-  const widths = [centreWidth(d, 'diag'), centreWidth(d, 'full')];
-  const centres = finiteArray(files, CENTRES, ...widths.map((width) => [components, width]));
-  const { data } = finiteArray(files, QUANTILES, [clusters, QUANTILE_STEPS + 1]);
-  const covariance = centres.shape[1] === widths[0] ? 'diag' : 'full';
-  return {
-    centres: { k: components, d, covariance, values: Float32Array.from(centres.data) },
-    quantiles: Float32Array.from(data),
-  };
-}
-
-/** The cluster of each of k components; null where each is a cluster. UserError if it is damaged. */
-export function readSavedGroups(files: RunFiles, k: number): Groups | null {
-  if (!files.has(COMPONENTS)) return null;
-  const fits = (shape: readonly number[]) => shape.length === 1 && shape[0] === k;
-  const groups = Int32Array.from(files.array(COMPONENTS, fits, `shape (${k})`, '<i4').data);
-  if (groupsFrom(groups)?.every((cluster, component) => cluster === groups[component])) return groups;
-  throw files.damaged(COMPONENTS, 'its clusters are not numbered in the order of their components');
-}
-
-/** The background of a run in which rows are in no cluster; null where there is none. UserError if it is damaged. */
-export function readSavedBackground(files: RunFiles): Background | null {
-  if (!files.has(BACKGROUND)) return null;
-  const [weight, logDensity] = finiteArray(files, BACKGROUND, [2]).data;
-  if (weight > 0 && weight < 1) return { weight, logDensity };
-  throw files.damaged(BACKGROUND, 'its weight is not between 0 and 1');
-}
-
-/** What log densities are computed by, float64: the offset of the mixture's outputs, [1,1], or of each cluster its constant and Gaussian, [K,1+W]. */
-export const DENSITIES = 'model/densities.npy';
-
-export function savedDensities(by: RowDensities): { shape: [number, number]; values: Float64Array } {
-  if ('offset' in by) return { shape: [1, 1], values: Float64Array.of(by.offset) };
-  const { k, values } = by.centres;
-  const width = values.length / k;
-  const rows = Array.from({ length: k }, (_, c) => [
-    by.constants[c],
-    ...values.subarray(c * width, (c + 1) * width),
-  ]);
-  return { shape: [k, 1 + width], values: Float64Array.from(rows.flat()) };
-}
-
-/** The offset of the outputs of a mixture that labels rows. UserError if it is damaged. */
-export const readSavedOffset = (files: RunFiles): number => finiteArray(files, DENSITIES, [1, 1]).data[0];
-
-/** Null for runs by the graph likelihood and of earlier versions. UserError if they are damaged. `centres`: those of the run. */
-export function readSavedDensities(
-  files: RunFiles,
-  centres: Centres,
-  byMixture: boolean,
-): RowDensities | null {
-  if (!files.has(DENSITIES)) return null;
-  const { k } = centres;
-  const width = byMixture ? 1 : 1 + centres.values.length / k;
-  const { data } = finiteArray(files, DENSITIES, [byMixture ? 1 : k, width]);
-  if (byMixture) return { offset: data[0] };
-  return {
-    constants: data.filter((_, at) => at % width === 0),
-    centres: { ...centres, values: Float32Array.from(data.filter((_, at) => at % width > 0)) },
-  };
-}
-
-/** What places rows on the map, float64, whose values are float32: the axes with the shift below them [D+1,P], and the units with their places [M,P+2]. */
-export const [MAP_AXES, MAP_UNITS] = ['model/map-axes.npy', 'model/map-units.npy'];
-
-/** The net of the map of a finished run; null if there is none, as in runs of earlier versions. UserError if it is damaged. */
-export function readSavedMap(files: RunFiles, dim: number): MapNet | null {
-  if (!files.has(MAP_AXES)) return null;
-  const { shape, data } = finiteArray(files, MAP_AXES, [dim + 1, -1]);
-  const p = shape[1];
-  if (!p) throw files.damaged(MAP_AXES, 'it has no axes');
-  const table = files.has(MAP_UNITS) ? finiteArray(files, MAP_UNITS, [-1, p + 2]).data : new Float64Array(0);
-  const m = table.length / (p + 2);
-  return {
-    dim,
-    axes: Float32Array.from(data.subarray(0, dim * p)),
-    shift: Float32Array.from(data.subarray(dim * p)),
-    units: Float32Array.from({ length: m * p }, (_, at) => table[Math.floor(at / p) * (p + 2) + (at % p)]),
-    places: Float32Array.from({ length: 2 * m }, (_, at) => table[(at >> 1) * (p + 2) + p + (at & 1)]),
-  };
-}
-
-/** The quantiles alone, of which there is a line for each cluster. */
-export const readSavedQuantiles = (files: RunFiles): Float32Array =>
-  Float32Array.from(finiteArray(files, QUANTILES, [-1, QUANTILE_STEPS + 1]).data);
-
 /** An array of finite numbers of one of these shapes, of which −1 is any length. */
 function finiteArray(files: RunFiles, name: string, ...shapes: number[][]) {
   const found = files.array(

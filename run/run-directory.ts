@@ -283,6 +283,7 @@ function runDirectory(
     /** Starts a file that is written from its start to its end. */
     stream(name: string) {
       assertThere();
+      makeFolder(join(path, name, '..'));
       const file = createAtomicFile(join(path, name));
       const hash = createHash('sha256');
       let at = 0;

@@ -61,6 +61,8 @@ export interface RunFiles {
   json(name: string): unknown;
   /** A file of this many bytes. */
   bytes(name: string, length: number): Buffer;
+  /** A file of at most so many bytes. */
+  whole(name: string, most: number): Buffer;
   /** A float64 array with a shape that `fits`; `expected` says in words which one does. */
   array(
     name: string,
@@ -120,6 +122,7 @@ export function runFiles(run: string, hashes: FileHashes = {}): RunFiles {
       if (size !== length) throw damaged(name, `${size} bytes instead of ${length}`);
       return known(name, readWhole(path, length, { within: run }));
     },
+    whole: (name, most) => known(name, readWhole(pathOf(name), most, { within: run })),
     array(name, fits, expected, dtype = '<f8') {
       const path = pathOf(name);
       const file = openOfRun(path, dtype, fits, expected, run);

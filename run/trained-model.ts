@@ -5,33 +5,22 @@ import * as z from 'zod/mini';
 import { backendOfIdentity } from '../base/identity.ts';
 import { list, record } from '../base/schema.ts';
 import { UserError } from '../base/user-error.ts';
-import { boundsFrom } from '../data/outlier-bounds.ts';
 import { categoriesSchema, type DecodeOptions, type TableOptions } from '../data/tables/table-options.ts';
-import type { ColumnMap, Transform } from '../data/transform.ts';
+import { type ColumnMap, type Transform, transformOf } from '../data/transform.ts';
 import { MAX_FLOAT32 } from '../data/value-range.ts';
-import { elementCount, firstColumns, MAX_MAGNITUDE } from '../model/arrays.ts';
+import { MAX_MAGNITUDE } from '../model/arrays.ts';
+import type { RowDensities } from '../model/description/densities.ts';
+import { type Centres, centresFrom } from '../model/description/distances.ts';
 import { clusterCount, type Groups } from '../model/gaussian/components.ts';
-import { logBackground } from '../model/gaussian/noise.ts';
-import {
-  arraysOf,
-  type StepName,
-  type StepValue,
-  savedStepFrom,
-  stepProblem,
-} from '../model/transform-steps.ts';
+import { type Background, logBackground } from '../model/gaussian/noise.ts';
+import type { MapNet } from '../model/graph/map-net.ts';
+import { netShapes, unflatten } from '../model/nets/net.ts';
+import type { ModelSteps } from '../model/steps.ts';
 import { assertReadable, openFinished, problemOfLists } from './finished-run.ts';
-import {
-  COMPONENTS,
-  readSavedBackground,
-  readSavedCentres,
-  readSavedDensities,
-  readSavedGroups,
-  readSavedMap,
-  readSavedOffset,
-} from './row-files.ts';
-import { checked, type RunFiles, readRunJson } from './run-files.ts';
+import { MODEL, readModel } from './model-file.ts';
+import { type RunFiles, readRunJson } from './run-files.ts';
 
-/** The model of a finished run as read from `model/`: transform, classifier, centres. Labels are computed elsewhere, and how it was trained it does not know. */
+/** The model of a finished run as read from its file. Labels are computed elsewhere, and how it was trained it does not know. */
 
 interface Part {
   values: Float32Array;
@@ -54,6 +43,8 @@ export interface TrainedModel {
   k: number;
   /** log of the density of the background, and what log densities have beside outputs; null where all rows are in clusters. */
   noise: { logDensity: number; offset: number } | null;
+  /** The background by itself. */
+  background: Background | null;
   /** The compute backend it was trained on. */
   backendName: string;
   /** The column of the CSV that was used for --labels and is not data. */
@@ -76,12 +67,19 @@ export interface TrainedModel {
   outliers: number | null;
   /** Are its clusters Gaussians, not communities of a graph? */
   isGaussian: boolean;
-  /** What distances are measured and log densities computed by; null if an earlier version trained it, or without `details`. */
-  measured: ReturnType<typeof measuresOf>;
-  /** What places rows on the map; null if an earlier version trained it, or without `map`. */
-  mapNet: ReturnType<typeof readSavedMap>;
+  /** What distances are measured and log densities computed by; null without `details`. */
+  measured: Measures | null;
+  /** What places rows on the map; null without `map`. */
+  mapNet: MapNet | null;
   /** The other result files of the run. */
   files: RunFiles;
+}
+
+/** What distances of rows are measured by, their quantiles by cluster, and what log densities are computed by; null for a graph. */
+export interface Measures {
+  centres: Centres;
+  quantiles: Float32Array;
+  densities: RowDensities | null;
 }
 
 /** What is read of a model besides what labels rows. */
@@ -103,49 +101,7 @@ export const largestOf = ({ transform: { normalize, before } }: TrainedModel): n
 const orNull = <T>(schema: z.ZodMiniType<T>) => z._default(z.nullable(schema), null);
 const names = orNull(list(z.string()));
 const text = orNull(z.string());
-const size = z.int().check(z.positive());
 const column = z.int().check(z.nonnegative());
-const numbers = list(z.number());
-const floats = list(z.number().check(z.minimum(-MAX_FLOAT32), z.maximum(MAX_FLOAT32)));
-/** The arrays of a step as lists; null where it is not there. */
-const stepLists = <S extends StepName>(name: S) =>
-  orNull(
-    z.object(
-      Object.fromEntries(
-        arraysOf(name).map(([array, { type }]) => [array, type === 'int32' ? list(column) : floats]),
-      ) as {
-        [A in keyof StepValue<S>]: typeof floats;
-      },
-    ),
-  );
-const savedTransform = z.object({
-  normalize: z.boolean(),
-  input: size,
-  dim: size,
-  columns: z.nullable(list(column)),
-  scale: numbers,
-  offset: numbers,
-  names,
-  moments: orNull(z.object({ mean: numbers, deviation: numbers })),
-  /** What is done to rows before they are scaled to unit length; most runs, and all of earlier versions, have none. */
-  before: stepLists('before'),
-  /** The encoder's layer widths, and what is done to rows before it; most runs have none. */
-  encoder: orNull(
-    z.object({ widths: list(size, z.minLength(2), z.maxLength(64)), factor: floats, shift: floats }),
-  ),
-  /** Exact values of columns, each of which has a further column; most runs have none. */
-  atoms: stepLists('atoms'),
-  /** Values that stand for unknown ones, and whole rows by which these are filled; most runs have none. */
-  fill: stepLists('fill'),
-  /** Where outliers begin; runs without outliers, and of earlier versions, have none. */
-  fences: z._default(
-    list(z.object({ column, low: z.number(), high: z.number(), least: z.number(), most: z.number() })),
-    [],
-  ),
-});
-const savedModel = z.object({
-  weightsManifest: z.tuple([z.object({ weights: list(z.object({ name: z.string(), shape: list(size) })) })]),
-});
 const savedTable = z.object({
   fill: z.nullable(list(z.nullable(z.number()))),
   categories: categoriesSchema,
@@ -158,9 +114,8 @@ const aboutSchema = z.object({
     z.object({
       dtype: text,
       leftOut: text,
-      shape: orNull(list(size)),
+      shape: orNull(list(column)),
       table: orNull(savedTable),
-      logged: z._default(list(column), []),
     }),
     {},
   ),
@@ -204,108 +159,84 @@ function modelOf(
 ): TrainedModel {
   // With the same backend, labels have the same bits as those of the run.
   const { identity, data, config, likelihood, ids, result } = about;
-  const saved = checked(files, 'model/transform.json', savedTransform);
-  const { normalize, input, dim, columns, scale, offset, names, encoder, moments } = saved;
-  const { before, atoms, fill: filling } = saved;
-  const steps = {
-    before: before && savedStepFrom('before', before),
-    fences: boundsFrom(saved.fences),
-    ...(atoms && { atoms: savedStepFrom('atoms', atoms) }),
-    ...(filling && { fill: savedStepFrom('fill', filling) }),
-  };
-  const width = encoder ? encoder.widths[0] : input;
-  const flags = atoms?.columns.length ?? 0;
-  const have = (length: number, ...lists: ArrayLike<unknown>[]) =>
-    lists.every((list) => list.length === length);
-  const sound =
-    have(dim, scale, offset) &&
-    (!names || have(width, names)) &&
-    (!moments || have(input, moments.mean, moments.deviation)) &&
-    (!encoder || (encoder.widths.at(-1) === input && have(width, encoder.factor, encoder.shift))) &&
-    (!before || normalize) &&
-    !stepProblem(steps, input) &&
-    data.logged.every((column) => column < width) &&
-    (!atoms || (columns && !encoder)) &&
-    (!columns || (have(dim, columns) && columns.every((column) => column < input + flags)));
-  if (!sound) throw files.damaged('model/transform.json', 'its lists do not fit each other');
-  const widths = encoder?.widths ?? [input];
-  const { layers, byMixture } = readWeights(files, widths, dim, before !== null, flags);
-  const encoding = layers.splice(0, 2 * (widths.length - 1));
-  const [kernel, bias, ...classifier] = layers;
-  const background = readSavedBackground(files);
-  if (background) withoutLast(classifier, dim);
+  const { model, names } = readModel(files);
+  const problem = problemOf(model, names);
+  if (problem) throw files.damaged(MODEL, problem);
+  const { moments, log, encode, net, mixture, groups: grouped, distances } = model;
+  const { dim } = transformOf(model);
+  const classifier = net
+    ? layersOf(net)
+    : [
+        part(mixture!.weights, dim, mixture!.bias.length),
+        part(mixture!.bias, mixture!.bias.length),
+        part(mixture!.constant, mixture!.constant.length),
+      ];
   const components = classifier.at(-1)!.values.length;
-  const groups = readSavedGroups(files, components);
+  const groups = grouped?.cluster ?? null;
   const k = clusterCount(components, groups);
   if (result!.k > k) throw files.damaged('run.json', `it is of ${result!.k} clusters, its model of ${k}`);
-  const noise = background && {
-    ...{ logDensity: logBackground(background), offset: readSavedOffset(files) },
+  const background = model.background
+    ? { weight: model.background.weight[0], logDensity: model.background.logDensity[0] }
+    : null;
+  const offset = model.densityOffset?.offset[0];
+  const centres = centresFrom(components, dim, distances!.centres);
+  const densities = model.densities && {
+    constants: model.densities.constants,
+    centres: { ...centres, values: model.densities.rows },
   };
-  const measured = details ? measuresOf(files, { components, k, dim }, byMixture) : null;
-  const mapNet = map ? readSavedMap(files, dim) : null;
   const { imageSize, outliers, drop, ...table } = config;
   const { fill = null, categories = null, aside = [] } = data.table ?? {};
   return {
     version: versionOf(about, files),
-    ...{ classifier, byMixture, groups, k, noise, measured, mapNet },
-    encoder: encoder && { input: columnMap(encoder), layers: encoding },
+    ...{ classifier, byMixture: net === undefined, groups, k, background },
+    noise: background && { logDensity: logBackground(background), offset: offset! },
+    measured: details
+      ? {
+          ...{ centres, quantiles: distances!.quantiles },
+          densities: densities ?? (offset === undefined ? null : { offset }),
+        }
+      : null,
+    mapNet: map && model.map ? { dim, ...model.map } : null,
+    encoder: encode
+      ? { input: { factor: encode.factor, shift: encode.shift }, layers: layersOf(encode) }
+      : null,
     files,
     names,
-    moments,
+    moments: moments ? { mean: [...moments.mean], deviation: [...moments.deviation] } : null,
     dtype: data.dtype,
     images: data.shape && { shape: data.shape, isScaled: imageSize !== null },
     leftOut: data.leftOut,
-    logged: data.logged,
+    logged: [...(log?.columns ?? [])],
     outliers,
     ids,
     isGaussian: likelihood?.name !== 'graph',
     table: { ...table, drop: [...(drop ?? []), ...aside], label: data.leftOut, fill, categories },
     backendName: backendOfIdentity(String(identity)),
-    transform: {
-      normalize,
-      input,
-      dim,
-      columns: columns && Int32Array.from(columns),
-      weights: columns
-        ? Float32Array.from(columns, (column, d) => kernel.values[column * dim + d])
-        : kernel.values,
-      bias: bias.values,
-      scale: Float64Array.from(scale),
-      offset: Float64Array.from(offset),
-      ...steps,
-    },
+    transform: transformOf(model),
   };
 }
 
-/** Takes the last component of a mixture, which is the background, off its weights, bias and constant. */
-function withoutLast(classifier: Part[], d: number): void {
-  const [weights, bias, constant] = classifier;
-  const width = bias.values.length;
-  const values = firstColumns(weights.values, width, width - d);
-  const part = (own: Float32Array, ...shape: number[]) => ({ values: own, shape });
-  const k = constant.values.length - 1;
-  classifier.splice(
-    ...([0, 3] as const),
-    part(values, d, k * d),
-    part(bias.values.slice(0, k * d), k * d),
-    part(constant.values.slice(0, k), k),
-  );
+const part = (values: Float32Array, ...shape: number[]): Part => ({ values, shape });
+
+/** Kernel and bias of each layer in turn. */
+function layersOf({ widths, params }: { widths: Int32Array; params: Float32Array }): Part[] {
+  const shapes = netShapes([...widths], 0);
+  return unflatten(params, shapes).map((values, i) => part(values, ...shapes[i]));
 }
 
-/** `densities`: null for a graph, or if an earlier version trained it. */
-function measuresOf(
-  files: RunFiles,
-  { components, k, dim }: { components: number; k: number; dim: number },
-  byMixture: boolean,
-) {
-  const saved = readSavedCentres(files, components, k, dim);
-  return saved && { ...saved, densities: readSavedDensities(files, saved.centres, byMixture) };
+/** Which steps of a model are missing, or exclude each other; null: it is complete. */
+function problemOf(model: ModelSteps, names: readonly string[] | null): string | null {
+  const { encode, moments, scale, project, unit, before, atoms, net, mixture, background } = model;
+  const one = (a: unknown, b: unknown) => (a === undefined) !== (b === undefined);
+  const isComplete =
+    one(scale, project) && one(net, mixture) && one(encode, moments) && model.coordinates && model.distances;
+  if (!isComplete) return 'one of its steps is missing';
+  if (before && !unit) return 'its rows are moved, but not scaled to unit length';
+  if (atoms && (encode || !scale)) return 'it has further columns that no step reads';
+  if (background && (!mixture || !model.densityOffset)) return 'it has a background, but no densities';
+  const { length } = encode ? encode.factor : moments!.mean;
+  return names && names.length !== length ? 'its names are not those of its columns' : null;
 }
-
-const columnMap = ({ factor, shift }: { factor: number[]; shift: number[] }): ColumnMap => ({
-  factor: Float32Array.from(factor),
-  shift: Float32Array.from(shift),
-});
 
 /** Of what was read of it, and what run.json says of its labels and of how rows are read. */
 function versionOf(about: z.infer<typeof aboutSchema>, files: RunFiles): string {
@@ -334,71 +265,6 @@ function aboutRun(run: string): z.infer<typeof aboutSchema> {
     const why = error instanceof UserError ? error.message : `${path} is damaged`;
     throw new UserError(`--run ${run} is not the directory of a finished run: ${why}`);
   }
-}
-
-/** Layers without products, or with numbers that do not matter: what these do is in transform.json, or follows from shapes. */
-const OTHERS =
-  /^((encoder_input|columns|negatives|unit_numbers|half_sums|atoms_[123]|members)\/|clusters\/(gamma|moving_mean|moving_variance)$)/;
-
-/**
- * Kernel and bias of each layer: those of an encoder with these `widths` (of one width: there is none), the transform, the net; or in place of the
- * net weights, bias and constant of the mixture. They have to fit each other, and to fill the file, with those of other layers.
- */
-function readWeights(
-  files: RunFiles,
-  widths: number[],
-  dim: number,
-  before: boolean,
-  flags: number,
-): { layers: Part[]; byMixture: boolean } {
-  const [{ weights }] = checked(files, 'model/model.json', savedModel).weightsManifest;
-  const bytesOf = (shape: number[]) => 4 * elementCount(shape);
-  let at = 0;
-  const all = weights.map(({ name, shape }) => {
-    const start = at;
-    at += bytesOf(shape);
-    return { name, shape, start };
-  });
-  const own = all.filter(({ name }) => !OTHERS.test(name));
-  const encoding = 2 * (widths.length - 1);
-  const byMixture = own[encoding + 2]?.name === 'whitened/kernel';
-  const others =
-    4 * Number(widths.length > 1) +
-    6 * Number(before) +
-    4 * Number(byMixture) +
-    6 * Number(flags > 0) +
-    Number(files.has(COMPONENTS));
-  const densities = byMixture ? own.slice(encoding + 2) : [];
-  const [whitening, bias, constant] = densities.map(({ shape }) => shape);
-  // Without an encoder, as there are no further columns with one.
-  let width = widths[0] + flags;
-  const fits = own.slice(0, own.length - densities.length).every(({ shape }, i) => {
-    if (i % 2) return shape.length === 1 && shape[0] === width;
-    const isKernel = shape.length === 2 && shape[0] === width;
-    width = shape[1];
-    return isKernel && (i >= encoding || width === widths[i / 2 + 1]);
-  });
-  const areDensities = () =>
-    densities.length === 3 &&
-    constant.length === 1 &&
-    `${bias}` === `${dim * constant[0]}` &&
-    `${whitening}` === `${[dim, bias[0]]}`;
-  const sound =
-    fits &&
-    all.length === own.length + others &&
-    own.findIndex(({ name }) => name === 'transform/kernel') === encoding &&
-    (byMixture ? areDensities() : own.length >= encoding + 4 && own.length % 2 === 0) &&
-    own[encoding].shape[1] === dim;
-  if (!sound) throw files.damaged('model/model.json', 'its layers do not fit each other');
-  const bytes = files.bytes('model/weights.bin', at);
-  const layers = own.map(({ shape, start }) => {
-    const from = bytes.byteOffset + start;
-    const values = new Float32Array(bytes.buffer.slice(from, from + bytesOf(shape)));
-    if (!values.every(Number.isFinite))
-      throw files.damaged('model/weights.bin', 'it has values that are not finite');
-    return { values, shape };
-  });
-  return { layers, byMixture };
 }
 
 /** Whether columns without names are in another order than those that a model was trained on. */

@@ -2,7 +2,7 @@ import type { Graph } from '../model/graph/weights.ts';
 import { HASH_BYTES } from '../model/layout.ts';
 import { areAutoencoderWidths, codeWidth } from '../model/nets/autoencoder.ts';
 import { netShapes, netSize } from '../model/nets/net.ts';
-import { arraysOf, stepsAmong } from '../model/transform-steps.ts';
+import { arrayName, arraysOf, rowStepsAmong } from '../model/steps.ts';
 import { KEPT_MEMBERSHIPS } from '../model/widths.ts';
 import {
   ascending,
@@ -33,15 +33,15 @@ const plain = (specs: TensorSpecs): StateSpec => ({ tensors: () => specs });
 /** Rows of D numbers, of which there are `n`. */
 export const rows = (n: Dim) => plain({ rows: float64([n, 'D']) });
 
-/** The arrays of the steps of which there is one. */
+/** The arrays of the row steps of which there is one. */
 const stepSpecs = (given: Record<string, unknown>, input: Dim): TensorSpecs =>
   Object.fromEntries(
-    stepsAmong(given)
-      .flatMap(arraysOf)
-      .map(([, { tensor, type, shape }]) => {
+    rowStepsAmong(given).flatMap((step) =>
+      arraysOf(step).map(([name, { type, shape }]) => {
         const dims = shape.map((size) => (size === 'input' ? input : size));
-        return [tensor, type === 'int32' ? int32(dims, index(input)) : float32(dims)];
+        return [arrayName(step, name), type === 'int32' ? int32(dims, index(input)) : float32(dims)];
       }),
+    ),
   );
 
 /** The map from rows of `input` numbers to those of the networks and of the model, of D numbers. */
@@ -54,7 +54,10 @@ export const transformOf = (input: Dim): StateSpec => ({
     below: float64([1]),
     ...stepSpecs(given, input),
     ...('columns' in given
-      ? { weights: float32(['D']), columns: int32(['D'], index('atoms' in given ? `${input}+atoms` : input)) }
+      ? {
+          weights: float32(['D']),
+          columns: int32(['D'], index('atoms.columns' in given ? `${input}+atoms` : input)),
+        }
       : { weights: float32([input, 'D']) }),
     ...('half' in given && { half: int32([1]) }),
     ...('copyOf' in given && {
@@ -65,7 +68,7 @@ export const transformOf = (input: Dim): StateSpec => ({
   sizes(tensors, sizes) {
     const { data } = tensorOf(tensors, 'transform', 'shape', 'int32');
     must(data[1] === sizeOf(input, sizes), 'transform: its input dimension is not that of the data');
-    if ('shift' in tensors || 'factor' in tensors)
+    if (rowStepsAmong(tensors).includes('before'))
       must(data[0] === 1, 'transform: it has a shift, but its rows are not scaled to unit length');
     if ('half' in tensors)
       must(tensorOf(tensors, 'transform', 'half', 'int32').data[0] >= 1, 'transform: there is no such half');

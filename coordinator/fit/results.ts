@@ -1,11 +1,8 @@
 import { concatInSlices } from '../../base/slices.ts';
-import { savedBounds } from '../../data/outlier-bounds.ts';
-import type { Atoms, ColumnMap, Transform } from '../../data/transform.ts';
+import { stepsOf } from '../../data/transform.ts';
+import { concat } from '../../model/arrays.ts';
 import type { RowDensities } from '../../model/description/densities.ts';
 import type { Centres } from '../../model/description/distances.ts';
-import { clusterCount, type Groups, memberships } from '../../model/gaussian/components.ts';
-import { backgroundLast } from '../../model/gaussian/densities.ts';
-import type { Densities } from '../../model/gaussian/estep.ts';
 import type { MapNet } from '../../model/graph/map-net.ts';
 import type { Layout } from '../../model/layout.ts';
 import { diagonalOf } from '../../model/linalg.ts';
@@ -13,22 +10,13 @@ import type { Mixture } from '../../model/mixture.ts';
 import { codeLayer, encoderLayers } from '../../model/nets/autoencoder.ts';
 import type { Layer } from '../../model/nets/net.ts';
 import { type Classifier, classifierOf, type State } from '../../model/state.ts';
-import { savedStep } from '../../model/transform-steps.ts';
-import { bytesOf } from '../../proto/tensors.ts';
+import type { ModelSteps } from '../../model/steps.ts';
 import type { RunTotals } from '../../run/checkpoint.ts';
 import type { DataMoments } from '../../run/data-moments.ts';
 import type { FullPassResult } from '../../run/descriptions.ts';
 import type { Encoder } from '../../run/encoding.ts';
-import {
-  BACKGROUND,
-  CENTRES,
-  COMPONENTS,
-  DENSITIES,
-  MAP_AXES,
-  MAP_UNITS,
-  QUANTILES,
-  savedDensities,
-} from '../../run/row-files.ts';
+import { encodeModel, MODEL } from '../../run/model-file.ts';
+import { BACKGROUND, COMPONENTS } from '../../run/row-files.ts';
 import type { RunDirectory } from '../../run/run-directory.ts';
 import type { Alternation, Stability, Summary } from '../../run/summary.ts';
 import { REPLICATES } from './graph/resolution.ts';
@@ -83,55 +71,104 @@ function stabilityOf({ graph }: State): Stability | null {
   return { count: REPLICATES, k: [...graph.range], agreement: graph.stability };
 }
 
-/** The layer widths up to the latent one, and what is done to rows before. The weights are in the model. */
-const savedEncoder = ({ widths, input }: Encoder) => ({
-  widths: widths.slice(0, codeLayer(widths) + 2),
-  factor: [...input.factor],
-  shift: [...input.shift],
-});
-
 /** What columns are like, roughly. */
 const savedMoments = (mean: Float64Array, variance: Float64Array) => ({
-  mean: Array.from(mean, roughly),
-  deviation: Array.from(variance, (value) => roughly(Math.sqrt(Math.max(0, value)))),
+  mean: mean.map(roughly),
+  deviation: variance.map((value) => roughly(Math.sqrt(Math.max(0, value)))),
 });
 const roughly = (value: number) => Number(value.toPrecision(6));
 
+/** What a model's file has beside what labels rows. */
+export interface DescribedRows {
+  /** From where the distances of rows are measured, by component, and their quantiles, by cluster. */
+  centres: Centres;
+  quantiles: Float32Array;
+  /** What log densities are computed by; null of a graph. */
+  densities: RowDensities | null;
+  /** What places rows on the map. */
+  map: MapNet;
+}
+
 /**
- * Writes the model and the mixture: all result files except the labels. `names`: of the columns of the data; null where they
- * have none. `mixture`: of all rows. Moments are of what is clustered.
+ * Writes the model. `names`: of the columns of the data; null where they have none. Moments are of what is clustered; `logged`: columns that
+ * are known by their logarithms.
  */
-export async function writeModel(
-  run: Prepared,
+export function writeModel(
+  { transform, config }: Pick<Prepared, 'transform' | 'config'>,
   state: State,
-  { T, mixture }: { T: FullPassResult['T']; mixture: Mixture },
-  names: readonly string[] | null,
+  { names, logged = [] }: { names: readonly string[] | null; logged?: readonly number[] },
   encoder: Encoder | null,
   { mean, covariance }: DataMoments['moments'],
+  { centres, quantiles, densities, map }: DescribedRows,
+  out: Pick<RunDirectory, 'stream'>,
+): void {
+  const by = classifierOf(config.schedule, state, transform.scale);
+  const { axes, shift, units, places } = map;
+  const model: ModelSteps = {
+    // Else they are of latent vectors.
+    ...(encoder
+      ? { encode: savedEncoder(encoder) }
+      : { moments: savedMoments(mean, diagonalOf(covariance, mean.length)) }),
+    ...(logged.length && { log: { columns: Int32Array.from(logged) } }),
+    ...stepsOf({ ...transform, grid: null }),
+    ...('net' in by ? { net: savedNet(by.net) } : stepsOfMixture(by)),
+    distances: { centres: centres.values, quantiles },
+    ...(densities && stepsOfDensities(densities)),
+    map: { axes, shift, units, places },
+  };
+  const file = out.stream(MODEL);
+  for (const part of encodeModel({ model, names })) file.write(part);
+  file.finish();
+}
+
+const savedNet = (layers: readonly Layer[]) => ({
+  widths: Int32Array.of(layers[0].rows, ...layers.map(({ cols }) => cols)),
+  params: concat(
+    layers.flatMap(({ weights, bias }) => [weights, bias]),
+    Float32Array,
+  ),
+});
+
+/** The layers up to the latent one, and what is done to rows before. */
+const savedEncoder = (encoder: Encoder) => ({
+  ...encoder.input,
+  widths: Int32Array.from(encoder.widths.slice(0, codeLayer(encoder.widths) + 2)),
+  params: concat(
+    encoderLayers(encoder).map(({ values }) => values),
+    Float32Array,
+  ),
+});
+
+const stepsOfMixture = ({
+  mixture,
+  groups,
+  background,
+}: Extract<Classifier, { mixture: unknown }>): ModelSteps => {
+  const { weights, bias, constant } = mixture;
+  return {
+    mixture: { weights, bias, constant },
+    ...(groups && { groups: { cluster: groups } }),
+    ...(background && {
+      background: {
+        weight: Float64Array.of(background.weight),
+        logDensity: Float64Array.of(background.logDensity),
+      },
+    }),
+  };
+};
+
+const stepsOfDensities = (by: RowDensities): ModelSteps =>
+  'offset' in by
+    ? { densityOffset: { offset: Float64Array.of(by.offset) } }
+    : { densities: { constants: by.constants, rows: by.centres.values } };
+
+/** Writes the mixture of all rows, for people. */
+export async function writeMixture(
+  { transform: { offset }, config, d }: Pick<Prepared, 'transform' | 'config' | 'd'>,
+  state: State,
+  { T, mixture }: { T: FullPassResult['T']; mixture: Mixture },
   out: RunDirectory,
 ): Promise<void> {
-  const { transform, config, d } = run;
-  const by = classifierOf(config.schedule, state, transform.scale);
-  const { json, weights } = layersModel(by, transform, encoder);
-  out.json('model/model.json', json);
-  out.bytes('model/weights.bin', weights);
-  const { before, normalize, input, dim, columns, scale, offset, fences, atoms, fill } = transform;
-  out.json('model/transform.json', {
-    normalize,
-    input,
-    dim,
-    columns: columns && [...columns],
-    scale: [...scale],
-    offset: [...offset],
-    ...(names && { names }),
-    // Else they are of latent vectors.
-    ...(!encoder && { moments: savedMoments(mean, diagonalOf(covariance, mean.length)) }),
-    ...(encoder && { encoder: savedEncoder(encoder) }),
-    ...(before && { before: savedStep(before) }),
-    ...(fences && { fences: savedBounds(fences) }),
-    ...(atoms && { atoms: savedStep(atoms) }),
-    ...(fill && { fill: savedStep(fill) }),
-  });
   const k = state.mixture.k;
   const means = mixture.means.map((mean) => mean.map((value, i) => value + offset[i]));
   await out.npy('mixture/weights.npy', '<f8', [k], mixture.weights);
@@ -149,292 +186,4 @@ export async function writeModel(
   const { background } = state;
   if (background)
     await out.npy(BACKGROUND, '<f8', [2], Float64Array.of(background.weight, background.logDensity));
-}
-
-/** Writes from where distances of rows are measured, by component, and their quantiles, by cluster. */
-export async function writeCentres(
-  { k, values }: Centres,
-  quantiles: Float32Array,
-  clusters: number,
-  out: RunDirectory,
-): Promise<void> {
-  await out.npy(CENTRES, '<f8', [k, values.length / k], Float64Array.from(values));
-  await out.npy(QUANTILES, '<f8', [clusters, quantiles.length / clusters], Float64Array.from(quantiles));
-}
-
-/** Writes what log densities are computed by. */
-export async function writeDensities(by: RowDensities, out: RunDirectory): Promise<void> {
-  const { shape, values } = savedDensities(by);
-  await out.npy(DENSITIES, '<f8', shape, values);
-}
-
-/** Writes the net that places rows on the map. */
-export async function writeMap(
-  { dim, axes, shift, units, places }: MapNet,
-  out: RunDirectory,
-): Promise<void> {
-  const p = shift.length;
-  await out.npy(MAP_AXES, '<f8', [dim + 1, p], Float64Array.of(...axes, ...shift));
-  const m = places.length / 2;
-  if (!m) return;
-  const table = new Float64Array(m * (p + 2));
-  for (let i = 0; i < m; i++) {
-    table.set(units.subarray(i * p, (i + 1) * p), i * (p + 2));
-    table.set(places.subarray(2 * i, 2 * i + 2), i * (p + 2) + p);
-  }
-  await out.npy(MAP_UNITS, '<f8', [m, p + 2], table);
-}
-
-interface SavedLayer {
-  class_name: string;
-  config: { name: string; [setting: string]: unknown };
-  weights: { name: string; shape: number[]; values: Float32Array }[];
-  /** How often it takes the output of the layer before; once if it does not say so. */
-  inputs?: number;
-}
-
-/**
- * What labels rows as a TensorFlow.js layers model, input transform included: raw rows in, responsibilities out.
- * (`normalize` is only included if columns are moved before it; else rows must be scaled to unit length first.) Built by
- * hand because the coordinator does not load a tensor library.
- */
-export function layersModel(
-  by: Classifier,
-  transform: Transform,
-  encoder: Encoder | null = null,
-): { json: object; weights: Buffer } {
-  const { before } = transform;
-  const input = encoder ? encoder.widths[0] : transform.input;
-  const rows = { name: 'rows', batch_input_shape: [null, input], dtype: 'float32', sparse: false };
-  const layers: SavedLayer[] = [
-    { class_name: 'InputLayer', config: rows, weights: [], inputs: 0 },
-    ...(encoder ? encodingLayers(encoder) : []),
-    ...(before ? unitLayers(before, transform.input) : []),
-    ...(transform.atoms ? atomLayers(transform.atoms, transform.input) : []),
-    dense('transform', kernelOf(transform), transform.bias, 'linear'),
-    ...('mixture' in by
-      ? densityLayers(backgroundLast(by.mixture, by.background, transform.scale))
-      : netLayers(by.net)),
-    // A separate layer: without a softmax, a Dense layer fuses bias and product, as the workers do.
-    { class_name: 'Softmax', config: { name: 'responsibilities', axis: -1 }, weights: [] },
-    ...('groups' in by && by.groups ? [groupLayer(by.groups, by.background !== undefined)] : []),
-  ];
-  const topology = {
-    class_name: 'Model',
-    config: {
-      name: 'dpmesh',
-      layers: layers.map(({ class_name, config, inputs = 1 }, i) => ({
-        ...{ name: config.name, class_name, config },
-        inbound_nodes: inputs ? [Array(inputs).fill([layers[i - 1].config.name, 0, 0, {}])] : [],
-      })),
-      input_layers: [[rows.name, 0, 0]],
-      output_layers: [[layers.at(-1)!.config.name, 0, 0]],
-    },
-    keras_version: 'tfjs-layers 4.22.0',
-    backend: 'tensor_flow.js',
-  };
-  const weights = layers.flatMap((layer) => layer.weights);
-  return {
-    json: {
-      format: 'layers-model',
-      generatedBy: 'dpmesh',
-      convertedBy: null,
-      modelTopology: topology,
-      weightsManifest: [
-        {
-          paths: ['weights.bin'],
-          weights: weights.map(({ name, shape }) => ({ name, shape, dtype: 'float32' })),
-        },
-      ],
-    },
-    weights: Buffer.concat(weights.map(({ values }) => bytesOf(values))),
-  };
-}
-
-const SETTINGS = { trainable: true, dtype: 'float32' };
-
-function dense(name: string, kernel: Float32Array, bias: Float32Array, activation: string): SavedLayer {
-  const units = bias.length;
-  return {
-    class_name: 'Dense',
-    config: { name, units, activation, use_bias: true, ...SETTINGS },
-    weights: [
-      { name: `${name}/kernel`, shape: [kernel.length / units, units], values: kernel },
-      { name: `${name}/bias`, shape: [units], values: bias },
-    ],
-  };
-}
-
-const netLayers = (net: readonly Layer[]): SavedLayer[] =>
-  net.map(({ weights, bias }, i) =>
-    i === net.length - 1
-      ? dense('clusters', weights, bias, 'linear')
-      : dense(`hidden_${i + 1}`, weights, bias, 'relu'),
-  );
-
-/** constant_k − ½‖u_k‖² with u = y·weights + bias: log-densities, up to a constant that is the same for all clusters. */
-function densityLayers({ weights, bias, constant }: Densities): SavedLayer[] {
-  const { length: k } = constant;
-  const d = bias.length / k;
-  return [
-    dense('whitened', weights, bias, 'linear'),
-    { class_name: 'Multiply', config: { name: 'squares' }, weights: [], inputs: 2 },
-    reshape('squares_by_cluster', [k, d]),
-    product('half_sums', [d, 1], Array(d).fill(-0.5)),
-    reshape('exponents', [k]),
-    columnLayer('clusters', { factor: new Float32Array(k).fill(1), shift: constant }),
-  ];
-}
-
-/** Sums the responsibilities of the components of each cluster; noise is the last, of the last one. */
-function groupLayer(clusters: Groups, hasNoise: boolean): SavedLayer {
-  const groups = hasNoise ? Int32Array.of(...clusters, clusterCount(clusters.length, clusters)) : clusters;
-  const values = memberships(groups);
-  return product('members', [groups.length, values.length / groups.length], values);
-}
-
-const reshape = (name: string, target_shape: number[]): SavedLayer => ({
-  ...{ class_name: 'Reshape', config: { name, target_shape }, weights: [] },
-});
-
-/** Moves and scales columns. */
-function columnLayer(name: string, { factor, shift }: ColumnMap): SavedLayer {
-  const { length } = factor;
-  return {
-    class_name: 'BatchNormalization',
-    config: { name, axis: -1, epsilon: 0, ...SETTINGS },
-    weights: [
-      { name: `${name}/gamma`, shape: [length], values: factor },
-      { name: `${name}/beta`, shape: [length], values: shift },
-      { name: `${name}/moving_mean`, shape: [length], values: new Float32Array(length) },
-      { name: `${name}/moving_variance`, shape: [length], values: new Float32Array(length).fill(1) },
-    ],
-  };
-}
-
-/** The encoder, up to the latent layer. */
-function encodingLayers(encoder: Encoder): SavedLayer[] {
-  const layers = encoderLayers(encoder);
-  const code = layers.length - 2;
-  return [
-    columnLayer('encoder_input', encoder.input),
-    ...layers.flatMap(({ values }, i) => {
-      if (i % 2) return [];
-      const name = i === code ? 'code' : `encoder_${i / 2 + 1}`;
-      return [dense(name, values, layers[i + 1].values, i === code ? 'linear' : 'relu')];
-    }),
-  ];
-}
-
-/** A dense layer of a kernel alone. */
-const product = (name: string, shape: [number, number], values: ArrayLike<number>): SavedLayer => ({
-  class_name: 'Dense',
-  config: { name, units: shape[1], activation: 'linear', use_bias: false, ...SETTINGS },
-  weights: [{ name: `${name}/kernel`, shape, values: Float32Array.from(values) }],
-});
-
-/** As small as float32 divides by: for rows of zeros only. */
-const EPSILON = 1e-36;
-
-/**
- * Rows moved and scaled to unit length. No layer of TensorFlow.js scales to unit length, but LayerNormalization divides by the
- * standard deviation about the mean: with its negative beside each number of a row u of D numbers the mean is 0, and the
- * standard deviation ‖u‖/√D. The last bits may differ from those of the workers.
- */
-function unitLayers(map: ColumnMap, input: number): SavedLayer[] {
-  const half = 0.5 / Math.sqrt(input);
-  return [
-    columnLayer('columns', map),
-    reshape('numbers', [input, 1]),
-    product('negatives', [1, 2], [1, -1]),
-    {
-      class_name: 'LayerNormalization',
-      config: {
-        name: 'deviations',
-        axis: [1, 2],
-        epsilon: EPSILON,
-        center: false,
-        scale: false,
-        ...SETTINGS,
-      },
-      weights: [],
-    },
-    product('unit_numbers', [2, 1], [half, -half]),
-    reshape('unit_rows', [input]),
-  ];
-}
-
-/** By this factor any difference is 1 or more. */
-const HUGE = 2 ** 100;
-
-/** Rows with further columns: 0 where a column has exactly this value, else 1, as 1 − max(0, 1 − HUGE·|x − value|). */
-function atomLayers({ columns, values }: Atoms, input: number): SavedLayer[] {
-  const a = columns.length;
-  const layer = (
-    name: string,
-    rows: number,
-    shift: number[],
-    entries: [number, number, number][],
-    activation: string,
-  ) => {
-    const kernel = new Float32Array(rows * shift.length);
-    for (const [from, to, value] of entries) kernel[from * shift.length + to] = value;
-    return dense(name, kernel, Float32Array.from(shift), activation);
-  };
-  const numbers = Array.from({ length: input }, (_, i) => i);
-  const zeros = Array<number>(2 * input).fill(0);
-  const own = [...values];
-  return [
-    layer(
-      'atoms_1',
-      input,
-      [...zeros, ...own.flatMap((value) => [-value, value])],
-      [
-        ...numbers.flatMap((i): [number, number, number][] => [
-          [i, 2 * i, 1],
-          [i, 2 * i + 1, -1],
-        ]),
-        ...own.flatMap((_, j): [number, number, number][] => [
-          [columns[j], 2 * (input + j), 1],
-          [columns[j], 2 * (input + j) + 1, -1],
-        ]),
-      ],
-      'relu',
-    ),
-    layer(
-      'atoms_2',
-      2 * (input + a),
-      [...zeros, ...own.map(() => 1)],
-      [
-        ...zeros.map((_, i): [number, number, number] => [i, i, 1]),
-        ...own.flatMap((_, j): [number, number, number][] =>
-          [0, 1].map((side) => [2 * (input + j) + side, 2 * input + j, -HUGE]),
-        ),
-      ],
-      'relu',
-    ),
-    layer(
-      'atoms_3',
-      2 * input + a,
-      [...numbers.map(() => 0), ...own.map(() => 1)],
-      [
-        ...numbers.flatMap((i): [number, number, number][] => [
-          [2 * i, i, 1],
-          [2 * i + 1, i, -1],
-        ]),
-        ...own.map((_, j): [number, number, number] => [2 * input + j, input + j, -1]),
-      ],
-      'linear',
-    ),
-  ];
-}
-
-/** The transform's kernel [input,dim]; with `columns`, each output depends on one input column only. */
-function kernelOf({ input, dim, columns, weights, atoms }: Transform): Float32Array {
-  if (!columns) return weights;
-  const kernel = new Float32Array((input + (atoms?.columns.length ?? 0)) * dim);
-  columns.forEach((column, d) => {
-    kernel[column * dim + d] = weights[d];
-  });
-  return kernel;
 }

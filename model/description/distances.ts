@@ -20,6 +20,12 @@ export interface Centres {
 
 export const MAX_FLOAT32 = 2 ** 128 - 2 ** 104;
 
+/** The centres of k components in d dimensions whose numbers these are: of which width they are says whether R is diagonal. */
+export const centresFrom = (k: number, d: number, values: Float32Array): Centres => ({
+  ...{ k, d, values },
+  covariance: values.length === k * centreWidth(d, 'diag') ? 'diag' : 'full',
+});
+
 /** Along a direction in which a cluster has no extent, distances are not measured. */
 export function centresOf({ k, d, covariance, means, covariances, kinds }: Mixture): Centres {
   const width = centreWidth(d, covariance);

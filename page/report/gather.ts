@@ -19,6 +19,7 @@ import { linesOf, readHistory } from '../../run/event-log.ts';
 import type { FileReaders } from '../../run/file-readers.ts';
 import { gatheredOfOneRun } from '../../run/finished-run.ts';
 import type { RunHistory } from '../../run/history.ts';
+import { MODEL } from '../../run/model-file.ts';
 import { readImageList, readSavedMixture } from '../../run/row-files.ts';
 import { type RunFile, readRunFile } from '../../run/run-file.ts';
 import { hasLabels, type RunFiles, runFiles } from '../../run/run-files.ts';
@@ -411,4 +412,4 @@ function labelCounts(files: RunFiles, k: number): Float64Array | null {
 const hasFittedModel = (run: string, result: object | null) =>
   result !== null &&
   hasLabels(run) &&
-  ['model/transform.json', 'mixture/counts.npy'].every((name) => existsSync(join(run, name)));
+  [MODEL, 'mixture/counts.npy'].every((name) => existsSync(join(run, name)));

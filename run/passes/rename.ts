@@ -6,7 +6,8 @@ import type { Name } from '../../model/description/names.ts';
 import { identityOf } from '../base-run.ts';
 import { LABELS_CSV, LABELS_PARQUET, writeLabelTables } from '../descriptions.ts';
 import { rowNames } from '../label-file.ts';
-import { assertRows, optionalColumnsOf, readSavedQuantiles } from '../row-files.ts';
+import { readModel } from '../model-file.ts';
+import { assertRows, optionalColumnsOf } from '../row-files.ts';
 import { type RunDirectory, reopenRunDirectory } from '../run-directory.ts';
 import { readFinishedRun } from '../run-file.ts';
 import { type FileHashes, readRunJson } from '../run-files.ts';
@@ -67,7 +68,7 @@ export async function rewriteNames<T>(
     if (hasTable) assertRows(files);
     const result = await change(saved, out);
     const titles = hasTable ? await rowNames(files) : null;
-    const quantiles = hasTable ? readSavedQuantiles(files) : null;
+    const quantiles = hasTable ? readModel(files).model.distances!.quantiles : null;
     // Without hashes of these, the files are right at any moment, whichever of them are new.
     const { files: _, ...about } = readRunJson(run) as { files: FileHashes };
     const changed = [CLUSTERS, LABELS_CSV, LABELS_PARQUET];

@@ -86,7 +86,7 @@ export const entries = {
     results: ({ soft, far, components = false, density = false, map = false, parts }, { transform }) => ({
       ...rowResults(
         rowColumns({
-          ...{ component: components, log_density: density, map, outliers: 'fenced' in transform },
+          ...{ component: components, log_density: density, map, outliers: 'fences.columns' in transform },
         }),
         parts !== undefined,
       ),

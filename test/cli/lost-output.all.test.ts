@@ -16,7 +16,7 @@ const train = (out: string) =>
 /** Asserts that the run directory is complete and has no temporary files. */
 function assertComplete(out: string): void {
   const names = readdirSync(join(folder, out), { recursive: true }).map(String);
-  assert.ok(names.includes('labels.npy') && names.includes('model/model.json'), names.join());
+  assert.ok(names.includes('labels.npy') && names.includes('model/model.safetensors'), names.join());
   assert.deepEqual(
     names.filter((name) => name.endsWith('.tmp')),
     [],

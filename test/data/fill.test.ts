@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { fillCells, wholeRows } from '../../data/fill.ts';
 import { generator } from '../../model/random.ts';
-import { stepProblem } from '../../model/transform-steps.ts';
+import { stepProblem } from '../../run/model-shapes.ts';
 
 const rng = generator(3n, 'fill');
 const D = 3;

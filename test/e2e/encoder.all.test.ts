@@ -1,9 +1,12 @@
 // Runs that learn features: what comes of the codes, and runs whose encoder or rows are not as they were.
+
 import assert from 'node:assert/strict';
 import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { before, describe, test } from 'node:test';
 import { readNpy, writeNpy } from '../../data/npy.ts';
+import { readModel } from '../../run/model-file.ts';
+import { runFiles } from '../../run/run-files.ts';
 import {
   changedCopy,
   changeRunFile,
@@ -61,7 +64,7 @@ describe('a run with an encoder', () => {
     const flags = [...FLAGS, '--encoder-epochs', 1, '--max-epochs', 4, '--no-report'];
     const { code, stderr } = await dpmesh(trainArgs(table, other, ...flags));
     assert.equal(code, 0, stderr);
-    const { names } = JSON.parse(readFileSync(join(other, 'model/transform.json'), 'utf8'));
+    const { names } = readModel(runFiles(other));
     assert.deepEqual(names, head);
     writeFileSync(table, [[...head.slice(0, 39), 'other'].join(), ...lines].join('\n'));
     refused(await dpmesh(['predict', '--run', other, '--data', table, '--out', path('p.npy')]), 'c39');

@@ -1,13 +1,15 @@
 // The models of a run for other programs: that of TensorFlow.js, as docs/run-directory.md says that others may use it, and ONNX.
+
 import assert from 'node:assert/strict';
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import * as tf from '@tensorflow/tfjs-core';
+import { readModel } from '../../run/model-file.ts';
+import { runFiles } from '../../run/run-files.ts';
 import '@tensorflow/tfjs-backend-cpu';
 import { loadLayersModel } from '@tensorflow/tfjs-layers';
 import { parse } from 'csv-parse/sync';
 import * as ort from 'onnxruntime-web';
-import { readNpy } from '../../data/npy.ts';
 import { normalizeRows } from '../../data/transform.ts';
 import { exportModel } from '../../library/export/export.ts';
 import { predict } from '../../library/predict.ts';
@@ -15,14 +17,16 @@ import { outlierScore } from '../../model/description/distances.ts';
 
 /** Labels of raw rows by the exported model; of rows scaled to unit length, if layers of the model do not do that. */
 export async function exportedLabels(run: string, rows: Float32Array, dim: number): Promise<number[]> {
-  const read = (name: string) => readFileSync(join(run, 'model', name));
+  const tfjs = `${run}-tfjs`;
+  await exportModel({ run, tfjs, force: true });
+  const read = (name: string) => readFileSync(join(tfjs, name));
   const { modelTopology, weightsManifest } = JSON.parse(read('model.json').toString());
   const weightData = Uint8Array.from(read(weightsManifest[0].paths[0])).buffer;
   const weightSpecs = weightsManifest[0].weights;
   const model = await loadLayersModel(tf.io.fromMemory({ modelTopology, weightSpecs, weightData }));
   const input = rows.slice();
-  const { normalize, before } = JSON.parse(read('transform.json').toString());
-  if (normalize && !before) normalizeRows(input, dim);
+  const { unit, before } = readModel(runFiles(run)).model;
+  if (unit && !before) normalizeRows(input, dim);
   const output = model.predict(tf.tensor2d(input, [rows.length / dim, dim]), {
     batchSize: 2048,
   }) as tf.Tensor;
@@ -94,7 +98,7 @@ export async function assertOnnxPredicts(
     assert.ok(off.length <= allowed, `${name} of ${off.length} rows`);
   }
   // A score is a rank: it is that of the exported distance, whose last bits may move it past many rows with nearly the same.
-  const quantiles = Float32Array.from(readNpy(join(run, 'model/distances.npy')).data);
+  const { quantiles } = readModel(runFiles(run)).model.distances!;
   const { ids } = JSON.parse(readFileSync(join(run, 'run.json'), 'utf8')) as { ids?: number[] };
   const off = table.filter((row, i) => {
     const [score, label] = [found.outlier_score[i], found.label[i]];

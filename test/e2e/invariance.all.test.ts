@@ -42,8 +42,8 @@ function rotated(row: ArrayLike<number>, angles: number[]): number[] {
 
 type Clustering = Awaited<ReturnType<typeof clusteringOf>>;
 
-/** Results in the units of the file: the net, whose first layer takes such rows, and the means of columns. */
-const IN_UNITS = ['model/weights.bin', 'model/transform.json', 'clusters.json'];
+/** Results in the units of the file: the steps of the model, and the means of columns. */
+const IN_UNITS = ['model/model.safetensors', 'clusters.json'];
 
 /** Hashes of all other results. */
 const unitless = ({ out }: Clustering) =>

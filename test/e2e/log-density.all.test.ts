@@ -1,6 +1,6 @@
 // How dense the clusters are where a row is: among the results, of new rows, and of runs that do not have it.
 import assert from 'node:assert/strict';
-import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { parse } from 'csv-parse/sync';
@@ -8,7 +8,7 @@ import { readNpy, writeNpy } from '../../data/npy.ts';
 import { openRun } from '../../library/open-run.ts';
 import { generator } from '../../model/random.ts';
 import { assertOnnxPredicts } from './exported.ts';
-import { dpmesh, QUICK, runFileOf, scratch } from './support.ts';
+import { dpmesh, QUICK, scratch } from './support.ts';
 
 const folder = scratch();
 const BLOBS = [
@@ -79,19 +79,6 @@ test('it tells noise from clusters, is in every table, and goes where it is not 
   await assertOnnxPredicts(run, Float32Array.from(rows.flat()), 2, 2);
   await dpmesh(['rename', run, '0', 'first']);
   assert.ok('log_density' in records(join(run, 'labels.csv'))[0]);
-
-  // As an earlier version has written it.
-  const about = runFileOf(run);
-  for (const name of ['log-densities.npy', 'model/densities.npy']) {
-    rmSync(join(run, name));
-    delete about.files[name];
-  }
-  writeFileSync(join(run, 'run.json'), JSON.stringify(about));
-  await dpmesh(predict);
-  assert.ok(!('log_density' in records(out)[0]));
-  await dpmesh(['rename', run, '0', 'again']);
-  assert.ok(!('log_density' in records(join(run, 'labels.csv'))[0]));
-  assert.equal((await openRun(run)).result!.logDensities, null);
 });
 
 test('a wide cluster is less dense than noise beside a narrow one', async () => {

@@ -1,4 +1,5 @@
 // Rows in no cluster: what a run with --noise writes, prints and draws, what goes on from it, and what is refused.
+
 import assert from 'node:assert/strict';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -8,6 +9,8 @@ import { cut } from '../../library/cut.ts';
 import { openRun } from '../../library/open-run.ts';
 import { predict } from '../../library/predict.ts';
 import { generator } from '../../model/random.ts';
+import { readModel } from '../../run/model-file.ts';
+import { runFiles } from '../../run/run-files.ts';
 import { dpmesh, scratch, times, writeRows } from './support.ts';
 
 const folder = scratch();
@@ -70,9 +73,9 @@ describe('a run with noise', () => {
     assert.equal(sizes.reduce((a: number, b: number) => a + b) + noise, labels.length);
     // Covariances of the blobs are not widened by the noise between them.
     const covariances = readNpy(join(run, 'mixture/covariances.npy')).data;
-    const { moments } = JSON.parse(readFileSync(join(run, 'model/transform.json'), 'utf8'));
+    const { deviation } = readModel(runFiles(run)).model.moments!;
     for (const at of [0, 3, 4, 7, 8, 11]) {
-      const own = covariances[at] * moments.deviation[at % 2] ** 2;
+      const own = covariances[at] * deviation[at % 2] ** 2;
       assert.ok(own > 0.75 && own < 1.3, `${own}`);
     }
     const [weight] = readNpy(join(run, 'mixture/background.npy')).data;

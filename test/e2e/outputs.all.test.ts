@@ -143,7 +143,7 @@ describe('a table with names and texts', () => {
     const { files } = runFileOf(run);
     for (const name of [
       ...['labels.csv', 'labels.parquet', 'clusters.json', 'confidences.npy', 'distances.npy', 'map.npy'],
-      ...['log-densities.npy', 'model/centres.npy', 'model/densities.npy', 'model/distances.npy'],
+      ...['log-densities.npy', 'model/model.safetensors'],
     ]) {
       assert.match(files[name], /^[0-9a-f]{64}$/, name);
       assert.ok(

@@ -182,7 +182,7 @@ writeFileSync('outcome.json', JSON.stringify(outcome));
     const cli = join(folder, 'cli');
     const flags = ['--split-merge-every', 3, '--batch-size', 16, '--seed', 0, '--labels', labels];
     jsonOf(await dpmesh(trainArgs(data, cli, ...flags)));
-    for (const name of ['labels.npy', 'model/weights.bin'])
+    for (const name of ['labels.npy', 'model/model.safetensors'])
       assert.equal(sha256(join(app, 'a', name)), sha256(join(cli, name)), name);
   });
 });

@@ -219,7 +219,7 @@ describe('a run that was killed', () => {
   });
 
   test('that has finished, and of which a file is damaged or missing: names that', async () => {
-    for (const name of ['model/weights.bin', 'mixture/means.npy', 'labels.csv'])
+    for (const name of ['model/model.safetensors', 'mixture/means.npy', 'labels.csv'])
       for (const [how, damage] of [
         ['it is missing', rmSync],
         ['SHA-256', flip],

@@ -1,4 +1,5 @@
 // Tables in parts, with missing values, whose files change during a run; arrays in files of several; names of columns.
+
 import assert from 'node:assert/strict';
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -6,9 +7,10 @@ import { before, describe, test } from 'node:test';
 import { readNpy } from '../../data/npy.ts';
 import { tellingNames } from '../../data/value-range.ts';
 import { predict } from '../../library/predict.ts';
+import { readModel } from '../../run/model-file.ts';
+import { runFiles } from '../../run/run-files.ts';
 import { fixture, safetensorsOf, zipOf } from '../data/arrays/fixtures.ts';
 import {
-  changeRunFile,
   dpmesh,
   ENDLESS,
   easyData,
@@ -235,7 +237,7 @@ describe('the columns of a CSV with a header', () => {
   });
 
   test('are recorded with the model', () => {
-    const { names } = JSON.parse(readFileSync(join(run, 'model/transform.json'), 'utf8'));
+    const { names } = readModel(runFiles(run));
     assert.deepEqual(names, ['a', 'b', 'c']);
   });
 
@@ -273,12 +275,6 @@ describe('the columns of a CSV with a header', () => {
       ['own-numbered', path('numbered.csv')],
     ])
       assert.deepEqual(await labelled(await trained(name, data), csv('other.csv', 'x,y,z')), labels);
-    // As an earlier version wrote it.
-    const file = join(run, 'model/transform.json');
-    const { names: _, ...transform } = JSON.parse(readFileSync(file, 'utf8'));
-    writeFileSync(file, JSON.stringify(transform));
-    changeRunFile(run, (about) => delete about.files);
-    assert.deepEqual(await labelled(run, path('names.csv')), labels);
   });
 
   test('that are only numbered are found by their numbers, and a number means no place among them', async () => {

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { before, describe, test } from 'node:test';
 import { readNpy } from '../../data/npy.ts';
 import { accuracy, contingency, nmi } from '../../model/scores.ts';
+import { MODEL } from '../../run/model-file.ts';
 import type { CliArgs } from '../bench/processes.ts';
 import { exportedLabels } from './exported.ts';
 import {
@@ -134,16 +135,7 @@ describe('a run', () => {
         'mixture',
         ...['counts', 'covariances', 'means', 'weights'].map((name) => `mixture/${name}.npy`),
         'model',
-        ...[
-          'centres.npy',
-          'densities.npy',
-          'distances.npy',
-          'map-axes.npy',
-          'map-units.npy',
-          'model.json',
-          'transform.json',
-          'weights.bin',
-        ].map((name) => `model/${name}`),
+        MODEL,
         'responsibilities.npy',
         'run.json',
         'stream',
@@ -238,7 +230,12 @@ describe('a run', () => {
   test('can be repeated from its run.json with the same bytes', async () => {
     const again = path('again');
     jsonOf(await dpmesh(['train', '--config', join(base, 'run.json'), '--out', again, '--json']));
-    for (const name of ['labels.npy', 'responsibilities.npy', 'model/weights.bin', 'mixture/covariances.npy'])
+    for (const name of [
+      'labels.npy',
+      'responsibilities.npy',
+      'model/model.safetensors',
+      'mixture/covariances.npy',
+    ])
       assert.equal(sha256(join(again, name)), sha256(join(base, name)), name);
     assert.deepEqual(runFileOf(again).config, runFileOf(base).config);
   });

@@ -125,13 +125,13 @@ describe('a task is refused before any work', () => {
     const floats = (length: number) => nd(new Float32Array(length));
     const changed = (change: Tensors) => ({ transform: { ...STATES.transform, ...change } });
     const shape = nd(Int32Array.of(1, D));
-    checkTask(task, statesWith(changed({ shape, factor: floats(D), shift: floats(D) })));
+    checkTask(task, statesWith(changed({ shape, 'before.factor': floats(D), 'before.shift': floats(D) })));
     for (const wrong of [
-      { shape, factor: floats(D) },
-      { shape, shift: floats(D) },
-      { shape, factor: floats(D + 1), shift: floats(D) },
-      { shape, factor: nd(new Float64Array(D)), shift: floats(D) },
-      { factor: floats(D), shift: floats(D) },
+      { shape, 'before.factor': floats(D) },
+      { shape, 'before.shift': floats(D) },
+      { shape, 'before.factor': floats(D + 1), 'before.shift': floats(D) },
+      { shape, 'before.factor': nd(new Float64Array(D)), 'before.shift': floats(D) },
+      { 'before.factor': floats(D), 'before.shift': floats(D) },
     ] as Tensors[])
       refuses(task, changed(wrong));
   });
@@ -140,15 +140,17 @@ describe('a task is refused before any work', () => {
     const floats = (length: number) => nd(new Float32Array(length));
     const fenced = nd(Int32Array.of(0, 2));
     const bounds = { fenced, low: floats(2), high: floats(2) };
-    const inTransform = { ...bounds, least: floats(2), most: floats(2) };
+    const limits = ['low', 'high', 'least', 'most'].map((name) => [`fences.${name}`, floats(2)]);
+    const inTransform = { 'fences.columns': fenced, ...Object.fromEntries(limits) };
     for (const [task, state, valid] of [
       [caseOf('sample-covariance'), 'columns', bounds],
       [caseOf('full-pass'), 'transform', inTransform],
     ] as [Task, string, Tensors][]) {
+      const [columns] = Object.keys(valid);
       const changed = (change: Tensors) => ({ [state]: { ...STATES[state], ...valid, ...change } });
       checkTask(task, statesWith(changed({})));
       for (const name of Object.keys(valid)) refuses(task, changed({ [name]: floats(3) }));
-      for (const column of [-1, D]) refuses(task, changed({ fenced: nd(Int32Array.of(0, column)) }));
+      for (const column of [-1, D]) refuses(task, changed({ [columns]: nd(Int32Array.of(0, column)) }));
     }
     refuses(caseOf('column-histogram'), withValues('key-ranges', 'to', [3, 5]), /ends before it begins/);
   });
@@ -220,8 +222,8 @@ describe('a task is refused before any work', () => {
     const exact = (columns: number[], values: number[]) => ({
       transform: {
         ...STATES.transform,
-        atomColumns: nd(Int32Array.from(columns)),
-        atoms: nd(Float32Array.from(values)),
+        'atoms.columns': nd(Int32Array.from(columns)),
+        'atoms.values': nd(Float32Array.from(values)),
       },
     });
     checkTask(caseOf('statistics'), statesWith(exact([0], [2.5])));
@@ -230,9 +232,9 @@ describe('a task is refused before any work', () => {
     const filled = (columns: number[], values: number[], donors: number) => ({
       transform: {
         ...STATES.transform,
-        fillColumns: nd(Int32Array.from(columns)),
-        fillValues: nd(Float32Array.from(values)),
-        donors: nd(new Float32Array(donors * w.layout.dim), donors, w.layout.dim),
+        'fill.columns': nd(Int32Array.from(columns)),
+        'fill.values': nd(Float32Array.from(values)),
+        'fill.donors': nd(new Float32Array(donors * w.layout.dim), donors, w.layout.dim),
       },
     });
     checkTask(caseOf('statistics'), statesWith(filled([0], [2.5], 3)));
@@ -321,7 +323,8 @@ describe('a task is refused before any work', () => {
     // Of the rows of latent vectors, not of the data, is what is bounded.
     const clusters = latentClusters(2, 4);
     const one = nd(new Float32Array(1));
-    const bounds = { fenced: nd(Int32Array.of(D - 1)), low: one, high: one, least: one, most: one };
+    const limits = ['low', 'high', 'least', 'most'].map((name) => [`fences.${name}`, one]);
+    const bounds = { 'fences.columns': nd(Int32Array.of(D - 1)), ...Object.fromEntries(limits) };
     refuses(
       { ...caseOf('encoder-steps'), pull: 0.1 },
       { ...clusters, transform: { ...clusters.transform, ...bounds } },

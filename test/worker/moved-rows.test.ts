@@ -7,15 +7,19 @@ import { densityTensors } from '../../coordinator/fit/publish.ts';
 import { writeModel } from '../../coordinator/fit/results.ts';
 import type { Transform } from '../../data/transform.ts';
 import { planFeatures } from '../../data/transform-plan.ts';
+import { centresOf, QUANTILE_STEPS } from '../../model/description/distances.ts';
 import type { Mixture } from '../../model/mixture.ts';
 import { layersOf } from '../../model/nets/net.ts';
 import { generator } from '../../model/random.ts';
 import { classifierOf, classify } from '../../model/state.ts';
+import type { ModelSteps } from '../../model/steps.ts';
 import { readSample } from '../../page/rows.ts';
 import { transformFrom } from '../../proto/model-tensors.ts';
 import { take } from '../../proto/tensors.ts';
+import { encodeModel, MODEL, readModel } from '../../run/model-file.ts';
+import { Misfit } from '../../run/model-shapes.ts';
 import { openPredictor } from '../../run/passes/predict.ts';
-import type { RunDirectory } from '../../run/run-directory.ts';
+import { runFiles } from '../../run/run-files.ts';
 import { readTrainedModel } from '../../run/trained-model.ts';
 import { createStates } from '../../tasks/compute/context.ts';
 import { transformRows, transformSample } from '../../worker/rows.ts';
@@ -90,7 +94,7 @@ for (const backend of backends)
         states.put('transform', 1, transformState(of, w.below));
         assert.deepEqual(transformFrom(states.get('transform')), of);
       }
-      for (const name of ['factor', 'shift', 'fenced', 'low', 'most']) {
+      for (const name of ['before.factor', 'before.shift', 'fences.columns', 'fences.low', 'fences.most']) {
         const { [name]: _, ...rest } = transformState(transform, w.below);
         assert.throws(() => transformFrom(rest), new RegExp(name));
       }
@@ -141,21 +145,34 @@ async function saved(
     mkdirSync(dirname(join(path, file)), { recursive: true });
     writeFileSync(join(path, file), content);
   };
+  const parts: Uint8Array[] = [];
   const out = {
-    json: (file: string, value: unknown) => put(file, JSON.stringify(value)),
-    bytes: put,
-    npy: async () => {},
-  } as unknown as RunDirectory;
-  await writeModel(
-    { transform: of, config: { schedule }, d: of.dim } as never,
+    stream: (file: string) => ({
+      write: (bytes: Uint8Array) => parts.push(bytes),
+      finish: () => put(file, Buffer.concat(parts)),
+      abort() {},
+    }),
+  };
+  const k = 4;
+  writeModel(
+    { transform: of, config: { schedule } } as never,
     { net, mixture } as never,
-    { T: [], mixture: { means: [], covariances: [], weights: [] } } as never,
-    null,
+    { names: null },
     null,
     { mean: new Float64Array(of.input), covariance: new Float64Array(of.input) } as never,
+    {
+      centres: centresOf(mixture),
+      quantiles: new Float32Array(k * (QUANTILE_STEPS + 1)),
+      densities: null,
+      map: {
+        dim: 2,
+        ...{ axes: new Float32Array(4), shift: new Float32Array(2) },
+        ...{ units: new Float32Array(0), places: new Float32Array(0) },
+      },
+    },
     out,
   );
-  out.json('run.json', { identity, result: { k: 1 } });
+  put('run.json', JSON.stringify({ identity, result: { k: 1 } }));
   return path;
 }
 
@@ -194,7 +211,7 @@ for (const schedule of KINDS)
       const plain = { ...transform, before: null };
       const other = await saved(`${schedule}-plain`, plain, backend.identity, schedule);
       assert.deepEqual(readTrainedModel(other).transform, plain);
-      assert.ok(!readFileSync(join(other, 'model/transform.json'), 'utf8').includes('before'));
+      assert.equal(readModel(runFiles(other)).model.before, undefined);
     });
 
     test('labels of predict are those of the full pass, and of the definition', async () => {
@@ -247,48 +264,35 @@ for (const schedule of KINDS)
       await assert.rejects(predicted(large), /row 2, column 1 .*larger than the supported maximum/);
     });
 
-    test('a file that was damaged is refused', async () => {
-      const file = join(path, 'model/transform.json');
-      const text = readFileSync(file, 'utf8');
-      const { before, ...rest } = JSON.parse(text);
-      for (const [wrong, message] of [
-        [
-          { ...rest, before: { ...before, shift: [1, 2] } },
-          /transform\.json is damaged \(its lists do not fit/,
-        ],
-        [
-          { ...rest, before: { ...before, factor: [...before.factor, 1] } },
-          /its lists do not fit each other/,
-        ],
-        [{ ...rest, before, normalize: false }, /its lists do not fit each other/],
-        [{ ...rest, before: { shift: before.shift } }, /before\.factor is not as it should be/],
-        [{ ...rest, before: { ...before, shift: [0, '1', 2] } }, /before\.shift\.1 is not as it should be/],
-        [{ ...rest, before: { ...before, shift: [0, 1e39, 2] } }, /before\.shift\.1 is not as it should be/],
-        [{ ...rest }, /model\.json is damaged \(its layers do not fit each other/],
-      ] as [object, RegExp][]) {
-        writeFileSync(file, JSON.stringify(wrong));
+    test('a model whose steps do not fit each other is refused', () => {
+      const { model } = readModel(runFiles(path));
+      const { before, coordinates, moments, distances } = model;
+      const short = <A extends Float32Array | Float64Array>(values: A) => values.subarray(1) as A;
+      for (const [step, other] of Object.entries<ModelSteps>({
+        before: { before: { factor: short(before!.factor), shift: before!.shift } },
+        'before ': { before: { factor: before!.factor, shift: Float32Array.of(0, Number.NaN, 0) } },
+        coordinates: { coordinates: { scale: short(coordinates!.scale), offset: coordinates!.offset } },
+        moments: { moments: { mean: short(moments!.mean), deviation: short(moments!.deviation) } },
+        distances: { distances: { centres: short(distances!.centres), quantiles: distances!.quantiles } },
+        ...(model.mixture && {
+          mixture: { mixture: { ...model.mixture, constant: short(model.mixture.constant) } },
+        }),
+        ...(model.net && { net: { net: { ...model.net, params: short(model.net.params) } } }),
+      }))
+        assert.throws(() => encodeModel({ model: { ...model, ...other }, names: null }), Misfit, step);
+      const file = join(path, MODEL);
+      const bytes = readFileSync(file);
+      for (const [missing, message] of [
+        ['unit', /its rows are moved, but not scaled to unit length/],
+        ['coordinates', /one of its steps is missing/],
+      ] as const) {
+        writeFileSync(
+          file,
+          Buffer.concat(encodeModel({ model: { ...model, [missing]: undefined }, names: null })),
+        );
         assert.throws(() => readTrainedModel(path), { name: 'UserError', message });
       }
-      writeFileSync(file, text);
-      const model = readFileSync(join(path, 'model/model.json'), 'utf8');
-      for (const [part, other] of [
-        ['transform/kernel', 'transform/weights'],
-        ['"columns/gamma","shape":[3]', '"columns/gamma","shape":[2]'],
-        ...(byMixture
-          ? [
-              ['"whitened/kernel","shape":[2,8]', '"whitened/kernel","shape":[4,4]'],
-              ['"whitened/bias","shape":[8]', '"whitened/bias","shape":[2,4]'],
-              ['"clusters/beta","shape":[4]', '"clusters/beta","shape":[2]'],
-              ['whitened/kernel', 'hidden_1/kernel'],
-              ['clusters/moving_mean', 'clusters/kernel'],
-            ]
-          : [['hidden_1/kernel', 'whitened/kernel']]),
-      ]) {
-        assert.ok(model.includes(part));
-        writeFileSync(join(path, 'model/model.json'), model.replace(part, other));
-        assert.throws(() => readTrainedModel(path), { name: 'UserError', message: /is damaged/ });
-      }
-      writeFileSync(join(path, 'model/model.json'), model);
+      writeFileSync(file, bytes);
       assert.deepEqual(readTrainedModel(path).transform, transform);
     });
   });

@@ -41,7 +41,7 @@ import type { Replicates, Summary } from '../../../run/summary.ts';
 import { TREE } from '../../../run/tree.ts';
 import { labelParts, removeUnfinishedParts } from '../label-parts.ts';
 import { densitiesOfState } from '../publish.ts';
-import { summarize, writeCentres, writeDensities, writeMap, writeModel } from '../results.ts';
+import { summarize, writeMixture, writeModel } from '../results.ts';
 import {
   isInParts,
   type MetadataPorts,
@@ -128,8 +128,11 @@ export function describeStage(
           await out.npy(COPIES, '<i4', [layout.rows], copies);
         }
         const all = { T, mixture: await trainer.mixtureOf(final.prior, T) };
-        await writeModel(run, final, all, names, encoder, state.data!.moments, out);
-        await writeMap(await state.map!, out);
+        await writeMixture(run, final, all, out);
+        const densities = densitiesOfState(run, final, centres);
+        const { quantiles } = found.shown;
+        const rows = { centres, quantiles, densities, map: await state.map! };
+        writeModel(run, final, { names, logged: source.logged }, encoder, state.data!.moments, rows, out);
         const kept = await keepForUpdates(context, state);
         const described = await writeDescriptions(context, state, centres, kept);
         const { wordsError = 0 } = described;
@@ -288,9 +291,6 @@ async function writeDescriptions(
   const { found, tree, stream } = labelled!;
   const labels = stream && clusterIds(stream);
   const { quantiles } = found.shown;
-  await writeCentres(centres, quantiles, found.counts.length, out);
-  const densities = densitiesOfState(run!, labelled!.state, centres);
-  if (densities) await writeDensities(densities, out);
   const hasOutliers = run!.transform.fences !== null;
   const shown = shownRows(found);
   const { counts, T, columns } = found;
@@ -314,7 +314,7 @@ async function writeDescriptions(
         ...{ rows: layout.rows, ids: labels },
         has: {
           component: config.components,
-          ...{ log_density: densities !== null, map: true, outliers: hasOutliers },
+          ...{ log_density: !labelled!.state.graph, map: true, outliers: hasOutliers },
         },
         ...{ called: called.slice(0, k), shown, warn },
       });

@@ -5,7 +5,7 @@ import type { MapNet } from '../../../model/graph/map-net.ts';
 import { LAID_OUT } from '../../../model/graph/map-training.ts';
 import { generator, stratified } from '../../../model/random.ts';
 import { readBase } from '../../../run/base-run.ts';
-import { readSavedMap } from '../../../run/row-files.ts';
+import { readModel } from '../../../run/model-file.ts';
 import { recordedHashes, runFiles } from '../../../run/run-files.ts';
 import type { Ports, Update } from '../run-state.ts';
 
@@ -31,13 +31,10 @@ export function startMap(
   return net;
 }
 
-/**
- * The net of the run that is updated, so that rows keep their places; after another transform one that has learned them. A run of an
- * earlier version has none: its sample is laid out.
- */
+/** The net of the run that is updated, so that rows keep their places; after another transform one that has learned them. */
 export function updatedMap(context: MapContext, { sample, transform: old }: Update, transform: Transform) {
   const { refit } = context.update!;
-  const net = readBase(context.update!, (at) => readSavedMap(runFiles(at, recordedHashes(at)), old.dim));
-  if (!net) return startMap(context, sample, transform);
+  const { model } = readBase(context.update!, (at) => readModel(runFiles(at, recordedHashes(at))));
+  const net = { dim: old.dim, ...model.map! };
   return refit ? startMap(context, sample, transform, { net, transform: old }) : Promise.resolve(net);
 }

@@ -176,7 +176,7 @@ class DPMesh(Parameters, Options):
                 f"{run.path} is not finished: `dpmesh finish {run.path}` labels the rows by what it has learned, "
                 f"`dpmesh resume {run.path}` goes on"
             )
-        names = run.json("model/transform.json").get("names")
+        names = run.column_names()
         model = cls(**parameters_of(config))
         is_table = "table" in about
         given = None if is_table or names is None else np.array(names, dtype=object)
@@ -335,7 +335,7 @@ class DPMesh(Parameters, Options):
         rows = data.rows
         if data.frame is not None:
             # Columns whose names only number them have none there.
-            names = run.json("model/transform.json").get("names") or [str(i) for i in range(stored["dim"])]
+            names = run.column_names() or [str(i) for i in range(stored["dim"])]
             rows = numbers_named(data.frame, names, stored["table"]["fill"])
         self._centers: NDArray[np.float64] | None = None
         # The clusters of an update are of all rows so far.

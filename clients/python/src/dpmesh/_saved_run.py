@@ -16,6 +16,7 @@ import os
 import re
 import shutil
 import stat
+import struct
 import tempfile
 import weakref
 from pathlib import Path
@@ -119,6 +120,17 @@ class SavedRun:
                 f"{self.path / name} was written by a newer dpmesh (format {written}), this one reads up to {FORMAT}: upgrade dpmesh"
             )
         return content
+
+    def column_names(self) -> list[str] | None:
+        """The names of the columns, which the header of the model's file has; None where they have none."""
+        name = "model/model.safetensors"
+        with self.open(name) as file:
+            try:
+                (length,) = struct.unpack("<Q", file.read(8))
+                metadata = json.loads(file.read(min(length, _MOST_JSON)))["__metadata__"]
+                return json.loads(metadata["columns"]) if "columns" in metadata else None
+            except (KeyError, TypeError, ValueError, struct.error) as error:
+                raise damaged(self.path / name, "it has no header") from error
 
     def part(self, name: str, *keys: str) -> Any:
         """What a JSON file of the run has under the last of these keys, each in what the one before it has."""

@@ -3,7 +3,6 @@ import { describe, test } from 'node:test';
 import * as tf from '@tensorflow/tfjs-core';
 import '@tensorflow/tfjs-backend-cpu';
 import { loadLayersModel } from '@tensorflow/tfjs-layers';
-import { layersModel } from '../../../coordinator/fit/results.ts';
 import type { Transform } from '../../../data/transform.ts';
 import type { TransformChoice } from '../../../data/transform-choice.ts';
 import { planFeatures, planTransform } from '../../../data/transform-plan.ts';
@@ -12,7 +11,8 @@ import type { Mixture } from '../../../model/mixture.ts';
 import { clusteringNet, layersOf, type Net } from '../../../model/nets/net.ts';
 import type { Classifier } from '../../../model/state.ts';
 import { mean, scatter } from '../../../model/statistics.ts';
-import { assertClose, blobs, type Point, statisticsOf } from './support.ts';
+import { layersModel } from '../../../run/passes/tfjs-model.ts';
+import { assertClose, blobs, type Point, statisticsOf } from '../../coordinator/fit/support.ts';
 
 const D = 4;
 /** Columns of different scales; the third is constant. */
