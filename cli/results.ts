@@ -165,7 +165,7 @@ export const resolutions = defineCommand({
     const tried = events.findLast((event) => event.type === 'resolutions');
     if (!tried)
       throw new UserError(
-        `${run} tried no resolutions: it has a Gaussian mixture, has not come so far, or is of an earlier version; --likelihood graph tries them`,
+        `${run} tried no resolutions: it has a Gaussian mixture, or has not come so far; --likelihood graph tries them`,
       );
     const { points, chosen } = tried;
     if (json) return void console.log(JSON.stringify({ run, points, chosen }));

@@ -5,7 +5,7 @@ import { camelCase, kebabCase, oneLine } from '../base/text.ts';
 import { UserError } from '../base/user-error.ts';
 import { assertLocal } from '../data/remote/address.ts';
 import type { RunOptions } from '../library/options.ts';
-import { type OptionValues, type RunConfig, removedOptions, resolveConfig } from '../run/config.ts';
+import { type OptionValues, type RunConfig, resolveConfig } from '../run/config.ts';
 import { flagName } from '../run/option.ts';
 import { OPTIONS, type OptionName, options } from '../run/options.ts';
 import { MOST_RUN_JSON } from '../run/run-files.ts';
@@ -54,12 +54,10 @@ async function readConfigFile(path: string, commandFlags: readonly string[]): Pr
   if (config === null || config === undefined)
     throw failure(' is empty; add lines such as "max-epochs: 100"');
   if (!isMap(config)) throw failure(' has no flags; its lines must look like "max-epochs: 100"');
-  const removed = removedOptions(config.schedule);
   const values: OptionValues = {};
   const keys = new Map<OptionName, string>();
   for (const [key, value] of Object.entries(config)) {
     const name = optionNamed(key);
-    if (!name && Object.hasOwn(removed, key) && removed[key] === value) continue;
     if (!name) throw failure(unknownKey(oneLine(key.slice(0, MOST_SHOWN)), commandFlags));
     if (keys.has(name))
       throw failure(` has both ${keys.get(name)} and ${key}, which are the same flag; leave one out`);

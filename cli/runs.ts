@@ -1,6 +1,4 @@
-import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { dpmeshVersion } from '../base/package.ts';
 import { indentContinuation } from '../base/text.ts';
 import { INTERRUPTED, UserError } from '../base/user-error.ts';
 import { NEW_ROWS, RESUME } from '../library/command-options.ts';
@@ -9,7 +7,6 @@ import type { Run } from '../library/run.ts';
 import type { RunConfig } from '../run/config.ts';
 import { flagName, type ValuesOf } from '../run/option.ts';
 import { options, UPDATE_OPTIONS } from '../run/options.ts';
-import { CLUSTERS } from '../run/saved-clusters.ts';
 import { alternationsText, cameBackText, certaintyText, evidenceText } from '../run/summary.ts';
 import {
   type Command,
@@ -178,7 +175,7 @@ const MAY_CHANGE = ['data', 'labels', 'maxEpochs'];
 async function continueRun(values: ContinuingValues, finish: boolean): Promise<void> {
   const run = String(values.run);
   const { readRunFile } = await import('../run/run-file.ts');
-  readRunFile(run, dpmeshVersion(), { mayBeEarlier: true });
+  readRunFile(run, { mayBeEarlier: true });
   const file = join(run, 'run.json');
   const config = await configOf({ config: file });
   await assertNoChanges(values, config, file);
@@ -276,11 +273,8 @@ const word = (text: string) => (/^[\w./:@%+,=-]+$/.test(text) ? text : `'${text.
 /** Clusters that are named, the largest ones. */
 const MOST_NAMED = 5;
 
-/** None of a run of an earlier version, which describes no clusters. */
 const named = (result: RunResult) =>
-  (existsSync(join(result.directory, CLUSTERS)) ? result.clusters : [])
-    .filter(({ name, namedBy }) => name !== undefined && namedBy !== 'number')
-    .slice(0, MOST_NAMED);
+  result.clusters.filter(({ namedBy }) => namedBy !== 'number').slice(0, MOST_NAMED);
 
 /** Prints the result, as text or as one JSON object. */
 export function print(result: RunResult, json: boolean): void {

@@ -114,7 +114,7 @@ ${resultParameters.map(({ name, key }) => `    "${name}": "${key}",`).join('\n')
 RUN_OPTIONS = {
 ${runParameters.map(({ name, key }) => `    "${name}": "--${key}",`).join('\n')}
 }
-#: The format of run directories, up to which they are read.
+#: The format of run directories that is read.
 FORMAT = ${FORMAT}
 #: The default of max_epochs, by schedule.
 MOST_EPOCHS = {"fast": ${fast}, "paper": ${paper}}

@@ -1,5 +1,4 @@
 import { join } from 'node:path';
-import { dpmeshVersion } from '../base/package.ts';
 import { ranges, yieldToEventLoop } from '../base/slices.ts';
 import { CHUNK_ELEMENTS } from '../data/npy.ts';
 import { LABELS } from '../data/row-parts.ts';
@@ -37,8 +36,7 @@ export interface Cut {
   /** The clusters, numbered by size: 0 has the most rows. */
   readonly clusters: readonly JoinedCluster[];
   /**
-   * Below the tree: which clusters of the run would split next, the first in front. Empty where none has parts of enough rows, and in
-   * runs of earlier versions.
+   * Below the tree: which clusters of the run would split next, the first in front. Empty where none has parts of enough rows.
    */
   readonly next: readonly NextSplit[];
   /** The cluster of each row, N. Computed, or with an .npy file as `out` read from that, on first access. */
@@ -49,7 +47,7 @@ export interface Cut {
  * Joins clusters of a finished run by its tree of merges, those first whose union costs least, until `clusters` are left. Nothing is
  * trained or read again, and the run stays as it is.
  *
- * @throws {UserError} (rejection) if the run is not finished, has fewer clusters or no tree, as those of earlier versions, or if
+ * @throws {UserError} (rejection) if the run is not finished, has fewer clusters or no tree (its clusters are too flat), or if
  *   `out` exists and `force` is not set
  */
 export async function cut(options: CutOptions): Promise<Cut> {
@@ -61,7 +59,7 @@ export async function cut(options: CutOptions): Promise<Cut> {
   const paths = fixedPaths();
   const [folder, path] = [paths.fix(run), paths.fix(out)];
   return paths.naming(async () => {
-    const own = readFinishedRun(folder, dpmeshVersion(), ({ about, files }) => {
+    const own = readFinishedRun(folder, ({ about, files }) => {
       const { result, data, config, ids } = about;
       const { rows } = data;
       return cutOf({ files, k: result.k, rows, ids, coarsening: config.coarsening }, clusters);

@@ -40,7 +40,7 @@ export interface RenameOptions {
 
 /** What `renameCluster` did. */
 export interface Renamed {
-  /** What the cluster was called; null in a run of an earlier version. */
+  /** What the cluster was called; null if it had no name. */
   readonly before: string | null;
   /** What it is called now. */
   readonly name: string;
@@ -178,7 +178,7 @@ export async function addWords(options: WordsOptions): Promise<AddedWords> {
   const paths = fixedPaths();
   const [run, texts, data] = [paths.fix(options.run), paths.fix(options.texts), paths.fix(options.data)];
   return paths.naming(async () => {
-    const { about, files } = readFinishedRun(run, dpmeshVersion());
+    const { about, files } = readFinishedRun(run);
     if (about.update)
       throw new UserError(
         `${run} is an update, and words need the texts of all rows so far: give them to the first run, and update that`,

@@ -90,10 +90,10 @@ export async function openRun(directory: string): Promise<SavedRun> {
   const version = dpmeshVersion();
   const paths = fixedPaths();
   const run = placeOf(paths.fix(directory));
-  const opened = readRunFile(run === paths.fix(directory) ? directory : run, version);
+  const opened = readRunFile(run === paths.fix(directory) ? directory : run);
   const { dpmesh, config, data, result, files } = opened;
   const assertSame = () => {
-    if (!isSameRun(opened, readRunFile(run, version)))
+    if (!isSameRun(opened, readRunFile(run)))
       throw new UserError(`${directory} has another run than when it was opened: open it again`);
   };
   const finished = result !== null && hasLabels(run);

@@ -177,9 +177,7 @@ async function openOutput(config: RunConfig, options: SessionOptions, scope: Ses
     warn(
       '--mixed: workers may have different numeric identities; the result depends on which worker computes what',
     );
-  // Runs of earlier versions have none.
-  const earlier = options.resume?.run;
-  const id = earlier ? (earlier.id ?? earlier.data.fingerprint.slice(0, 8)) : randomBytes(4).toString('hex');
+  const id = options.resume?.run.id ?? randomBytes(4).toString('hex');
   return { out, drawing, monitor, emit, warn, id };
 }
 

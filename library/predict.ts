@@ -95,7 +95,7 @@ export interface Prediction {
   readonly responsibilities: Float32Array | null;
   /** The component of each row, N, as `mixture/` has them, −1 of noise; null without `components`. */
   readonly components: Int32Array | null;
-  /** Where each row is on the map of the run, N×2; null without `map`, and of a run of an earlier version. */
+  /** Where each row is on the map of the run, N×2; null without `map`. */
   readonly map: Float32Array | null;
 }
 

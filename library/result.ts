@@ -18,7 +18,6 @@ import {
   runFiles,
 } from '../run/run-files.ts';
 import {
-  CLUSTERS,
   type ClusterDescription,
   readSavedClusters,
   readUpdateSummary,
@@ -49,12 +48,12 @@ export interface RunResult {
   /** The Mahalanobis distance of each row from the centre of its cluster, N. Read from `distances.npy` on first access. */
   readonly distances: Float32Array;
   /**
-   * The log density of each row under the mixture, N; null with the graph likelihood, and of a run of an earlier version. Read from `log-densities.npy` on
+   * The log density of each row under the mixture, N; null with the graph likelihood. Read from `log-densities.npy` on
    * first access.
    */
   readonly logDensities: Float32Array | null;
-  /** Where each row is on the map, N×2, row-major; null of a run of an earlier version. Read from `map.npy` on first access. */
-  readonly map: Float32Array | null;
+  /** Where each row is on the map, N×2, row-major. Read from `map.npy` on first access. */
+  readonly map: Float32Array;
   /** What each cluster is, by its number. Read from `clusters.json` on first access. */
   readonly clusters: readonly ClusterDescription[];
   /** Of an update, the ids of clusters, what became of them, and drift; null of another run. Read from `lineage.json` on first access. */
@@ -142,10 +141,7 @@ export function resultOf(
     assertSame();
     return runFiles(path, files ?? recordedHashes(path));
   };
-  const ofEarlierVersion = (name: string) =>
-    new UserError(`${join(shown, name)} is not there, as an earlier version wrote the run: repeat it`);
   const rowColumn = (name: string) => {
-    if (isWhole && !existsSync(join(path, name))) throw ofEarlierVersion(name);
     own().assertIntact(name);
     return readRowColumn(path, name, rows);
   };
@@ -174,9 +170,7 @@ export function resultOf(
     },
     update: () => readUpdateSummary(own()),
     clusters() {
-      const saved = readSavedClusters(own());
-      if (!saved) throw ofEarlierVersion(CLUSTERS);
-      return saved.clusters;
+      return readSavedClusters(own()).clusters;
     },
   });
 }

@@ -112,7 +112,7 @@ async function drawReport(
   try {
     const { tabulate } = await import('../page/rows.ts');
     const { readRunFile } = await import('../run/run-file.ts');
-    const { ids } = readRunFile(run, dpmeshVersion());
+    const { ids } = readRunFile(run);
     const table = labels ? tabulate(run, labels, ids) : undefined;
     const request = { run, version: dpmeshVersion(), table, directory: out.id()! };
     const { path, notes } = await (await drawing()).draw(request);

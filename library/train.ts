@@ -2,7 +2,6 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { assertSecret, isLoopback, parseBindAddress } from '../base/address.ts';
 import { backendOfIdentity } from '../base/identity.ts';
-import { dpmeshVersion } from '../base/package.ts';
 import { UserError } from '../base/user-error.ts';
 import type { Continuation, ResumedRun } from '../coordinator/fit/inputs.ts';
 import { createEarlyFinish } from '../coordinator/fit/stage.ts';
@@ -96,7 +95,7 @@ export function resume(options: ResumeOptions): Run {
     const { out, from: checkpoint, maxEpochs, finish, log = () => {} } = options;
     // Only in its place is there nothing to continue from, and the rest is removed.
     const mayBeEarlier = [out, checkpoint, maxEpochs].every((value) => value === undefined) && !finish;
-    const run = readRunFile(path, dpmeshVersion(), { mayBeEarlier });
+    const run = readRunFile(path, { mayBeEarlier });
     const { data = run.config.data, labels = run.config.labels } = options;
     assertCompatible(options);
     const paths = fixedPaths();

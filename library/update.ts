@@ -1,6 +1,5 @@
 import { existsSync } from 'node:fs';
 import { realPath } from '../base/files.ts';
-import { dpmeshVersion } from '../base/package.ts';
 import { withoutEnd } from '../base/text.ts';
 import { UserError } from '../base/user-error.ts';
 import { hasKeptTexts, identityOf } from '../run/base-run.ts';
@@ -47,7 +46,7 @@ export function update(options: UpdateOptions): Run {
       );
     const { replaceable } = await import('../run/in-place.ts');
     const { readStream, trainedEncoder } = await import('../run/stream-files.ts');
-    const { run, state, hasTexts } = readFinishedRun(path, dpmeshVersion(), ({ at, about }) => {
+    const { run, state, hasTexts } = readFinishedRun(path, ({ at, about }) => {
       const { state, stream } = readStream(at);
       if (about.config.encoder !== 'none') trainedEncoder(at, stream!);
       return { run: about, state, hasTexts: hasKeptTexts(at) };

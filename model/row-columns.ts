@@ -36,9 +36,9 @@ export const ROW_COLUMNS = {
   },
   /** From the centre of the row's cluster. */
   distance: { file: 'distances.npy', dtype: '<f4', width: 1, values: 'not negative', isOptional: false },
-  /** Of the row under the whole mixture; runs by the graph likelihood and of earlier versions have none. */
+  /** Of the row under the whole mixture; runs by the graph likelihood have none. */
   log_density: { file: 'log-densities.npy', dtype: '<f4', width: 1, values: 'finite', isOptional: true },
-  /** Where it is on the map; runs of earlier versions have none. */
+  /** Where it is on the map. */
   map: { file: 'map.npy', dtype: '<f4', width: 2, values: 'finite', isOptional: true },
   /** 1 for rows that `--outliers` has set apart. */
   outliers: { file: 'outliers.npy', dtype: '|b1', width: 1, values: 'flags', isOptional: true },

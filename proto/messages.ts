@@ -180,7 +180,7 @@ export const fromCoordinator = (task: z.ZodMiniType<AnyTask>) =>
     }),
     z.object({
       type: z.literal('stop'),
-      /** How the run ended, and the exit code of its command; coordinators of earlier versions do not say. */
+      /** How the run ended, and the exit code of its command; absent where the worker is to leave alone. */
       ended: z.optional(z.object({ how: z.enum(['done', 'stopped', 'failed']), code: count })),
     }),
   ]);

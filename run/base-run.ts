@@ -1,7 +1,6 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { makeFolder } from '../base/files.ts';
-import { dpmeshVersion } from '../base/package.ts';
 import { UserError } from '../base/user-error.ts';
 import { linesOf } from '../data/texts/texts.ts';
 import { ofOneRun, placeOf } from './finished-run.ts';
@@ -13,16 +12,15 @@ import { type RunFile, readRunFile } from './run-file.ts';
  * another run may have taken its place meanwhile: which run it was is noted when it is first read, and compared from then on.
  */
 
-/** A run, and which one it was when the update began; undefined where an earlier version began it. */
+/** A run, and which one it was when the update began. */
 export type BaseRun = Pick<NonNullable<RunFile['update']>, 'run' | 'base'>;
 
 /** Is the run at this path another one than that of this identity, or has it gone on? UserError if there is none. */
 export const hasChanged = (run: string, identity: string): boolean =>
-  identityOf(readRunFile(run, dpmeshVersion(), { mayBeEarlier: true })) !== identity;
+  identityOf(readRunFile(run, { mayBeEarlier: true })) !== identity;
 
 /** UserError unless the run at the path of the base is still the one that it was. */
 export function assertBase({ run, base }: BaseRun): void {
-  if (base === undefined) return;
   if (!existsSync(join(placeOf(run), 'run.json')))
     throw new UserError(
       `${run} is gone, and its update is not complete: bring it back and go on with dpmesh resume, or update another run`,
@@ -48,13 +46,8 @@ export const STATE = 'stream/state.ckpt';
  * Which run it is, by its run.json, at which time: its id, and the hash of its final state, which is another one once it has gone on. New names change
  * neither.
  */
-export const identityOf = ({
-  id = '',
-  files = {},
-}: {
-  id?: string;
-  files?: Record<string, string>;
-}): string => `${id} ${files[STATE] ?? ''}`;
+export const identityOf = ({ id, files = {} }: { id: string; files?: Record<string, string> }): string =>
+  `${id} ${files[STATE] ?? ''}`;
 
 /** The texts of the rows of the sample that updates go on from: a line each, in their order. */
 export const KEPT_TEXTS = 'stream/texts.txt';

@@ -23,11 +23,12 @@ import { assertConsistent } from './consistent.ts';
 import type { DataMoments } from './data-moments.ts';
 import type { Encoding, LatentClusters } from './encoding.ts';
 import { drift, proposal } from './events.ts';
+import { FORMAT } from './finished-run.ts';
 import { pastUpdates } from './saved-clusters.ts';
 
 /**
  * Checkpoints: what a stage of a run needs to go on, every number bit for bit. A file is the frames of one message (proto/codec.ts),
- * sealed so that damage is noticed: magic, version, lengths, frames, SHA-256. docs/run-directory.md describes it.
+ * sealed so that damage is noticed: magic, format, lengths, frames, SHA-256. docs/run-directory.md describes it.
  */
 
 /** Totals over all sessions of a run. */
@@ -82,10 +83,6 @@ export const hashesOf = (checkpoint: Checkpoint): Uint8Array =>
   (checkpoint.stage === 'cluster' ? checkpoint.dataSummary : checkpoint.encoding).hashes;
 
 const MAGIC = Buffer.from('DPMESHCK');
-/** Earlier versions had files of their own for encoders. */
-const EARLIER_MAGIC = Buffer.from('DPMESHEN');
-/** Incremented with every change that an older dpmesh would misread. */
-const VERSION = 3;
 
 const count = z.int().check(z.nonnegative());
 const totals = z.object({ seconds: z.number(), rounds: count, rowsRead: count, workers: count });
@@ -178,7 +175,7 @@ export async function encodeCheckpoint(checkpoint: Checkpoint): Promise<Uint8Arr
   return sealed(frames);
 }
 
-/** Decodes a checkpoint file. Throws DamagedCheckpoint or OtherVersion. */
+/** Decodes a checkpoint file. Throws DamagedCheckpoint. */
 export function decodeCheckpoint(bytes: Buffer): Checkpoint {
   const frames = unsealed(bytes);
   try {
@@ -394,10 +391,10 @@ function boundsFrom(tensors: Tensors): OutlierBounds | null {
   return { columns: take(tensors, 'columns', 'int32'), low, high, least, most };
 }
 
-/** Null if there is none, as in runs whose config has it, and in checkpoints of earlier versions. */
+/** Null if there is none, as in runs whose config has it. */
 const savedTransform = (tensors: Tensors) => (Object.keys(tensors).length ? transformFrom(tensors) : null);
 
-/** Null if there are none, and in checkpoints of earlier versions. */
+/** Null if there are none. */
 const copiesFrom = (tensors: Tensors, { shards }: Layout) =>
   'copyOf' in tensors
     ? { of: take(tensors, 'copyOf', 'int32'), starts: take(tensors, 'copyStarts', 'int32', shards + 1) }
@@ -478,12 +475,10 @@ function latentClustersFrom(tensors: Tensors): LatentClusters | null {
 
 /** The file is corrupt, or is not a checkpoint. */
 export class DamagedCheckpoint extends Error {}
-/** The file is intact, but was written in another format version. */
-export class OtherVersion extends Error {}
 
-/** Bytes of version and number of frames; the magic precedes them, and 4 bytes for the length of each frame follow. */
+/** Bytes of the format and number of frames; the magic precedes them, and 4 bytes for the length of each frame follow. */
 const FIXED_BYTES = 8;
-/** SHA-256 of everything before it, in every version, so that damage can be distinguished from another version. */
+/** SHA-256 of everything before it. */
 const CHECKSUM_BYTES = 32;
 /** Bytes that are hashed without yielding. */
 const HASHED_AT_ONCE = 1 << 20;
@@ -493,7 +488,7 @@ export async function sealed(frames: Uint8Array[]): Promise<Uint8Array[]> {
   const start = MAGIC.length + FIXED_BYTES;
   const head = Buffer.alloc(start + 4 * frames.length);
   MAGIC.copy(head);
-  head.writeUInt32LE(VERSION, MAGIC.length);
+  head.writeUInt32LE(FORMAT, MAGIC.length);
   head.writeUInt32LE(frames.length, MAGIC.length + 4);
   frames.forEach((frame, i) => {
     head.writeUInt32LE(frame.byteLength, start + 4 * i);
@@ -510,17 +505,17 @@ export async function sealed(frames: Uint8Array[]): Promise<Uint8Array[]> {
   return [...parts, checksum.digest()];
 }
 
-/** The frames of a file, which are taken apart when they are asked for. Throws DamagedCheckpoint or OtherVersion. */
+/** The frames of a file, which are taken apart when they are asked for. Throws DamagedCheckpoint. */
 export function unsealed(bytes: Buffer): () => Buffer[] {
   const end = bytes.length - CHECKSUM_BYTES;
   const magic = bytes.subarray(0, MAGIC.length);
-  if (end < MAGIC.length + FIXED_BYTES || !(magic.equals(MAGIC) || magic.equals(EARLIER_MAGIC)))
+  if (end < MAGIC.length + FIXED_BYTES || !magic.equals(MAGIC))
     throw new DamagedCheckpoint('it is not a checkpoint');
   const checksum = createHash('sha256').update(bytes.subarray(0, end)).digest();
   if (!checksum.equals(bytes.subarray(end))) throw new DamagedCheckpoint('its checksum does not match');
-  const version = bytes.readUInt32LE(MAGIC.length);
-  if (magic.equals(EARLIER_MAGIC)) throw new OtherVersion('it is the encoder of an earlier one');
-  if (version !== VERSION) throw new OtherVersion(`it has format ${version}, this dpmesh reads ${VERSION}`);
+  const format = bytes.readUInt32LE(MAGIC.length);
+  if (format !== FORMAT)
+    throw new DamagedCheckpoint(`it has format ${format}, this dpmesh reads format ${FORMAT}`);
   return () => framesOf(bytes.subarray(0, end));
 }
 

@@ -18,9 +18,8 @@ import {
   encodeCheckpoint,
   epochOf,
   hashesOf,
-  OtherVersion,
 } from './checkpoint.ts';
-import { type RunConfig, removedOptions } from './config.ts';
+import type { RunConfig } from './config.ts';
 import { assertConsistent } from './consistent.ts';
 import type { Emit } from './events.ts';
 import { differing, PATHS, type RunFile } from './run-file.ts';
@@ -247,15 +246,14 @@ function epochsIn(folder: string): number[] {
 /**
  * The newest checkpoint that is intact; null if there is none. A warning names each one that is skipped because it is
  * damaged. `foreign` returns why a checkpoint does not belong to the run: UserError for the first such one, though older than
- * the newest, because a run that began or continued here would remove it. UserError for another format version, unless they
- * `mayBeOld`: then they are passed over. `id`: that of the run, whose checkpoints may also lie where they were saved when its
+ * the newest, because a run that began or continued here would remove it. `id`: that of the run, whose checkpoints may also lie where they were saved when its
  * disk was full.
  */
 export function newestCheckpoint(
   run: string,
   foreign: (checkpoint: Checkpoint) => string | null,
   warn: (message: string) => void,
-  { id, mayBeOld = false }: { id?: string; mayBeOld?: boolean } = {},
+  { id }: { id?: string } = {},
 ): SavedCheckpoint | null {
   const usual = checkpointFolder(run);
   const rescued = id === undefined ? [] : rescueFolders(id).filter((folder) => existsSync(folder));
@@ -272,8 +270,7 @@ export function newestCheckpoint(
         'nothing was changed: put the run.json of this run back, or move the checkpoints of the other run elsewhere';
       assertOwn(path, run, foreign(result.checkpoint), remedy);
       newest ??= { path, ...result };
-    } else if (!(mayBeOld && result.isOld)) {
-      assertNotOld(path, result);
+    } else {
       const next = i + 1 < files.length ? 'trying the one before it' : 'there is no earlier one';
       if (!newest) warn(`${path} cannot be used: ${result.problem}; ${next}`);
     }
@@ -281,17 +278,15 @@ export function newestCheckpoint(
   return newest;
 }
 
-/** Reads a checkpoint of clusters; returns it, or why it cannot be used. UserError for another format version. */
+/** Reads a checkpoint of clusters; returns it, or why it cannot be used. */
 export function readCheckpoint(path: string): SavedCheckpoint | { problem: string } {
   const result = read('cluster', path);
-  if ('checkpoint' in result) return { path, ...result };
-  assertNotOld(path, result);
-  return result;
+  return 'checkpoint' in result ? { path, ...result } : result;
 }
 
 /**
- * The checkpoint of the encoder of a run directory; null if there is none, or it is damaged, after a warning. UserError if it is of
- * another format version, or `foreign`: see `newestCheckpoint`.
+ * The checkpoint of the encoder of a run directory; null if there is none, or it is damaged, after a warning. UserError if it is
+ * `foreign`: see `newestCheckpoint`.
  */
 export function readEncoder(
   run: string,
@@ -302,7 +297,6 @@ export function readEncoder(
   if (!existsSync(path)) return null;
   const result = read('encode', path, run);
   if (!('checkpoint' in result)) {
-    assertNotOld(path, result);
     warn(`${path} cannot be used: ${result.problem}; the encoder is trained again`);
     return null;
   }
@@ -317,7 +311,7 @@ export const encoderFile = (run: string) => join(checkpointFolder(run), ENCODER)
 /** The checkpoint of the encoder of a run directory, or why it cannot be used. */
 export const readEncoderIn = (run: string) => read('encode', encoderFile(run), run);
 
-/** A function from latent vectors to raw rows by the decoder of a run directory; null if its file is missing, damaged, or of another format. */
+/** A function from latent vectors to raw rows by the decoder of a run directory; null if its file is missing or damaged. */
 export function savedDecoder(run: string): ((vectors: Float32Array) => Float32Array) | null {
   const result = readEncoderIn(run);
   if (!('checkpoint' in result)) return null;
@@ -333,15 +327,6 @@ export function savedDecoder(run: string): ((vectors: Float32Array) => Float32Ar
 
 interface Unusable {
   problem: string;
-  /** It is of another format version. */
-  isOld?: boolean;
-}
-
-function assertNotOld(path: string, { problem, isOld }: Unusable): void {
-  if (isOld)
-    throw new UserError(
-      `${path} was written by another version of dpmesh (${problem}): resume with that version, or start a new run`,
-    );
 }
 
 function assertOwn(path: string, run: string, difference: string | null, remedy: string): void {
@@ -360,7 +345,6 @@ function read<S extends Checkpoint['stage']>(
     if (checkpoint.stage === stage) return { checkpoint: checkpoint as Extract<Checkpoint, { stage: S }> };
     return { problem: `it is of ${stage === 'encode' ? 'clusters' : 'an encoder'}` };
   } catch (error) {
-    if (error instanceof OtherVersion) return { problem: error.message, isOld: true };
     if (error instanceof DamagedCheckpoint) return { problem: error.message };
     const cause = ioError(basename(path), 'read', error);
     if (cause instanceof UserError) return { problem: cause.message };
@@ -373,8 +357,7 @@ const NOT_COMPARED = [...PATHS, 'maxEpochs'];
 
 /**
  * What a checkpoint has that differs from the run, for people; null if it belongs to the run: the fingerprint of the rows,
- * the numeric identity and all options that determine its training, but for its limit, agree. `config`: the run's, with the defaults of options
- * that an earlier version did not write.
+ * the numeric identity and all options that determine its training, but for its limit, agree. `config`: the run's.
  */
 export function foreignTo(
   { data, identity }: Pick<RunFile, 'data' | 'identity'>,
@@ -385,7 +368,7 @@ export function foreignTo(
     const rows = stage === 'encode' ? data : { ...data, ...data.codes, ...data.sample };
     if (fingerprint(hashesOf(checkpoint)) !== rows.fingerprint || layout.dim !== rows.dim)
       return 'it was computed from other rows than those of run.json';
-    const expected = { ...removedOptions(config.schedule), ...config, numericIdentity: identity };
+    const expected = { ...config, numericIdentity: identity };
     const found = { ...checkpoint.config, numericIdentity: checkpoint.identity };
     const [first, ...others] = differing(found, expected, NOT_COMPARED);
     if (!first) return null;

@@ -1,7 +1,7 @@
 import { UserError } from '../base/user-error.ts';
 import { assertAddress } from '../data/remote/address.ts';
 import type { TableOptions } from '../data/tables/table-options.ts';
-import { asText, flagName, type Option, type ValuesOf, validated } from './option.ts';
+import { flagName, type Option, type ValuesOf, validated } from './option.ts';
 import { OPTIONS, type OptionName, options } from './options.ts';
 
 /** Values of a run's options that are not yet validated. */
@@ -51,30 +51,6 @@ export function resolveConfig(
     config.priorScaleChoice as RunConfig['priorScaleChoice']
   ];
   return config as RunConfig;
-}
-
-/** Options of earlier versions, with the values at which they did what this version does: by schedule, where that decided. */
-const REMOVED: Readonly<Record<string, unknown>> = {
-  encoderWeightDecay: 0,
-  weightSmoothing: 0,
-  priorNu: null,
-  priorKappa: 1e-4,
-  clusterLoss: 'kl',
-  subLoss: 'isotropic',
-  encoderNoise: 0.5,
-  alternationEpochs: 2,
-};
-
-/** The values that options of earlier versions have in the runs of this one. */
-export const removedOptions = (schedule: unknown): Readonly<Record<string, unknown>> =>
-  schedule === 'paper' ? { ...REMOVED, weightSmoothing: 0.1 } : REMOVED;
-
-/** What the config of a run had that this version does not have any more, as a flag; null if nothing. */
-export function removedFrom(config: Readonly<Record<string, unknown>>): string | null {
-  if (config.encoder === 'neighbour') return '--encoder neighbour';
-  const now = removedOptions(config.schedule);
-  const name = Object.keys(now).find((name) => (config[name] ?? now[name]) !== now[name]);
-  return name === undefined ? null : `${flagName(name)} ${asText(config[name])}`;
 }
 
 /** Which of the options have another value than the default. */

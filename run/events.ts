@@ -91,9 +91,8 @@ const SCHEMAS = {
   'worker-gone': z.object({
     worker: text,
     pid: number,
-    /** Like `how` missing in files of earlier versions. */
-    host: z.optional(text),
-    how: z.optional(z.enum(DEPARTURES)),
+    host: text,
+    how: z.enum(DEPARTURES),
     /** The same for people, with more detail. */
     reason: text,
     /** Tasks of the round that it was working on. */

@@ -2,6 +2,7 @@ import { type Dirent, lstatSync, readdirSync, readlinkSync, renameSync, statSync
 import { basename, dirname, join, resolve } from 'node:path';
 import { isAbandoned, isDraft } from '../base/drafts.ts';
 import { syncFolder } from '../base/files.ts';
+import { oneLine } from '../base/text.ts';
 import { UserError } from '../base/user-error.ts';
 import { isOrder } from '../model/order.ts';
 import { type FileHashes, type RunFiles, readRunJson, runFiles } from './run-files.ts';
@@ -164,7 +165,7 @@ function isComplete(run: string): boolean {
   return about !== null && isFinished(about);
 }
 
-/** What the run.json of dpmesh in this folder says; null if there is none. UserError if a newer dpmesh wrote it. */
+/** What the run.json of dpmesh in this folder says; null if there is none. UserError if it is of another format. */
 export function savedRun(folder: string): AboutRun | null {
   let content: unknown;
   try {
@@ -201,17 +202,16 @@ export function problemOfLists({ result, ids, order }: ClusterLists): string | n
 }
 
 /**
- * The format of what dpmesh writes: run.json with all files of a run directory, and follow.json with its folder. Raised with every change by
- * which an earlier dpmesh would call them damaged, or read something else in them; earlier formats stay readable (docs/upgrades.md).
- * Files without a number are of format 1. Checkpoints have a number of their own (checkpoint.ts).
+ * The format of what dpmesh writes: run.json with all files of a run directory, checkpoints, and follow.json with its folder. Raised with
+ * every change of what they hold; no other format is read.
  */
-export const FORMAT = 1;
+export const FORMAT = 2;
 
-/** UserError if what this file has is of a format to come. `content`: as it was parsed, which may be anything. */
+/** UserError if what this file has is of another format. `content`: as it was parsed, which may be anything. */
 export function assertReadable(path: string, content: unknown): void {
-  const format = (content as { format?: unknown } | null)?.format;
-  if (typeof format === 'number' && format > FORMAT)
+  const { dpmesh, format = 1 } = (content ?? {}) as { dpmesh?: unknown; format?: unknown };
+  if (typeof dpmesh === 'string' && format !== FORMAT)
     throw new UserError(
-      `${path} was written by a newer dpmesh (format ${format}), this one reads up to ${FORMAT}: upgrade dpmesh`,
+      `${path} has format ${oneLine(String(format))}, this dpmesh reads format ${FORMAT}: use the version that wrote it (${oneLine(dpmesh)}), or repeat the run`,
     );
 }

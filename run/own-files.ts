@@ -20,7 +20,7 @@ const NUMBERED = /^(checkpoints\/epoch-\d+\.ckpt|labels\/([0-9a-f]{16}|[a-z]+-\d
 /** What lies in the folder of a run and, one by one, in its own folders: the path from there, and whether the run has written it. */
 export function entriesOf(run: string): { name: string; isOwn: boolean }[] {
   const hashes = recordedHashes(run);
-  // Runs of earlier versions have no hashes.
+  // A run that is not finished has no hashes.
   const known = (name: string) =>
     Object.keys(hashes).length
       ? Object.hasOwn(hashes, name) || WITHOUT_HASH.includes(name) || NUMBERED.test(name)

@@ -11,7 +11,7 @@ import type { TableFacts } from '../data/source.ts';
 import { categoriesSchema } from '../data/tables/table-options.ts';
 import { type Layout, layoutProblem, shardsFor } from '../model/layout.ts';
 import { isOrder } from '../model/order.ts';
-import { type OptionValues, type RunConfig, removedFrom, resolveConfig } from './config.ts';
+import { type OptionValues, type RunConfig, resolveConfig } from './config.ts';
 import { LIKELIHOODS } from './events.ts';
 import {
   assertReadable,
@@ -45,7 +45,7 @@ const closest = z.object({ refused: z.nullable(decision), accepted: z.nullable(d
 /** How well partitions of other samples agree. */
 const agreement = { count, k: z.tuple([count, count]), agreement: z.number() };
 
-/** What an update is asked that its stages need. Files of earlier versions lack what there was not yet. */
+/** What an update is asked that its stages need. */
 type Asked = Stored<typeof UPDATE_OPTIONS>;
 const asked = Object.fromEntries(
   Object.values<Option>(UPDATE_OPTIONS).flatMap(({ stored, fast, read }) => {
@@ -76,9 +76,9 @@ export type ShownFiles = z.infer<typeof shownFiles>;
 /** `run.json`: the run's inputs and configuration, and its result. */
 const schema = z.object({
   dpmesh: line,
-  format: z.optional(count),
-  /** Random: tells runs of one name apart. Files of earlier versions lack it. */
-  id: z.optional(hex),
+  format: count,
+  /** Random: tells runs of one name apart. */
+  id: hex,
   versions: record(z.string(), z.string()),
   identity: z.nullable(line),
   /** The first worker's backend and why it was chosen; `mixed`: other workers may have had other numeric identities. */
@@ -90,13 +90,13 @@ const schema = z.object({
     dtype: line,
     blockRows: count,
     fingerprint: hex,
-    /** The shape of a row in the file, where it is not flat: of an image. Files of earlier versions lack it. */
+    /** The shape of a row in the file, where it is not flat: of an image. */
     shape: z.optional(list(count)),
     /** The column of a CSV that holds the labels and is not clustered. */
     leftOut: z.optional(z.string()),
-    /** The files with what is shown of rows, at the end of the run. Files of earlier versions lack it. */
+    /** The files with what is shown of rows, at the end of the run. */
     shown: z.optional(shownFiles),
-    /** Of a table: what missing values and categories of its columns became. Files of earlier versions lack it. */
+    /** Of a table: what missing values and categories of its columns became. */
     table: z.optional(tableFacts),
     /** The columns, from 0, that were clustered by their logarithms; absent if there are none. */
     logged: z.optional(list(count)),
@@ -115,8 +115,8 @@ const schema = z.object({
   update: z.optional(
     z.object({
       run: z.string(),
-      /** Which run that was (`identityOf` of base-run.ts). Files of earlier versions lack it. */
-      base: z.optional(line),
+      /** Which run that was (`identityOf` of base-run.ts). */
+      base: line,
       ...asked,
     }),
   ),
@@ -150,21 +150,15 @@ const schema = z.object({
       rounds: count,
       workers: count,
       rows: count,
-      // Earlier versions have set none apart.
-      outliers: z._default(count, 0),
-      /** Files of earlier versions lack it. */
-      noise: z._default(count, 0),
+      outliers: count,
+      noise: count,
       dim: count,
       seconds: z.number(),
       out: z.string(),
-      /** Files of earlier versions lack it. */
-      notes: z._default(list(z.string()), []),
-      replicates: z._default(
-        z.nullable(z.object({ ...agreement, ks: list(count), clusters: z._default(list(score), []) })),
-        null,
-      ),
-      stability: z._default(z.nullable(z.object(agreement)), null),
-      evidence: z._default(z.nullable(z.object({ split: closest, merge: closest })), null),
+      notes: list(z.string()),
+      replicates: z.nullable(z.object({ ...agreement, ks: list(count), clusters: list(score) })),
+      stability: z.nullable(z.object(agreement)),
+      evidence: z.nullable(z.object({ split: closest, merge: closest })),
     }),
   ),
 });
@@ -252,11 +246,10 @@ export function withAbsolutePaths(config: RunConfig): RunConfig {
 }
 
 /**
- * Reads the run.json of a run directory; its config has the defaults of options that an earlier version did not write.
- * UserError if it is missing or invalid, or written by a newer dpmesh than `version`, or if the files beside it are those of an earlier
- * run, unless they `mayBeEarlier`.
+ * Reads the run.json of a run directory. UserError if it is missing, invalid or of another format, or if the files beside it are those of an
+ * earlier run, unless they `mayBeEarlier`.
  */
-export function readRunFile(run: string, version: string, { mayBeEarlier = false } = {}): RunFile {
+export function readRunFile(run: string, { mayBeEarlier = false } = {}): RunFile {
   const path = join(placeOf(run), 'run.json');
   if (!existsSync(path))
     throw new UserError(
@@ -272,11 +265,6 @@ export function readRunFile(run: string, version: string, { mayBeEarlier = false
     );
   }
   assertReadable(path, content);
-  const { dpmesh } = (content ?? {}) as { dpmesh?: unknown };
-  if (typeof dpmesh === 'string' && isNewer(dpmesh, version))
-    throw new UserError(
-      `${run} was written by dpmesh ${oneLine(dpmesh)}, this is ${version}; use that version`,
-    );
   const invalid = (what: string) =>
     new UserError(`${path} is not a valid run.json (${what}); restore it from a copy, or start a new run`);
   const parsed = parse(content, path);
@@ -289,11 +277,6 @@ export function readRunFile(run: string, version: string, { mayBeEarlier = false
     throw new UserError(
       `${run} is of a run that was stopped as it took the place of an earlier one; continue it with: dpmesh resume ${run}`,
     );
-  const removed = removedFrom(parsed.data.config);
-  if (removed)
-    throw new UserError(
-      `${run} has ${removed}, which was removed: if it is finished, dpmesh predict still takes it; to go on, start again with dpmesh train, without it`,
-    );
   const config = resolveConfig(parsed.data.config as OptionValues, (name) => `${path}: ${name}`);
   const problem = layoutProblem({ ...data, shards: shardsFor(config.shards, data.rows), seed: config.seed });
   if (problem) throw invalid(`data: ${problem}`);
@@ -304,18 +287,13 @@ export function readRunFile(run: string, version: string, { mayBeEarlier = false
  * What `read` reads of a finished run, all of it of the same one; by default what it is, and where. UserError as by `readRunFile`, and if it is
  * not finished.
  */
-export function readFinishedRun(run: string, version: string): FinishedRun<RunFile>;
-export function readFinishedRun<T>(
-  run: string,
-  version: string,
-  read: (opened: FinishedRun<RunFile>) => T,
-): T;
+export function readFinishedRun(run: string): FinishedRun<RunFile>;
+export function readFinishedRun<T>(run: string, read: (opened: FinishedRun<RunFile>) => T): T;
 export function readFinishedRun(
   run: string,
-  version: string,
   read: (opened: FinishedRun<RunFile>) => unknown = (opened) => opened,
 ): unknown {
-  return openFinished(run, (at) => readRunFile(at, version), read);
+  return openFinished(run, readRunFile, read);
 }
 
 /** Characters of what is wrong in a message. */
@@ -329,12 +307,6 @@ function parse(content: unknown, path: string) {
     if (!(error instanceof RangeError)) throw error;
     throw new UserError(`${path} is not a valid run.json; restore it from a copy, or start a new run`);
   }
-}
-
-function isNewer(version: string, than: string): boolean {
-  const [a, b] = [version, than].map((text) => text.split(/[.-]/).slice(0, 3).map(Number));
-  const index = a.findIndex((part, i) => part !== b[i]);
-  return index >= 0 && a[index] > b[index];
 }
 
 /** Inputs that may have moved, and do not tell runs from each other: the fingerprint of the rows does. */

@@ -76,7 +76,7 @@ export interface RunFiles {
   damaged(name: string, problem: string): UserError;
 }
 
-/** `hashes`: those that run.json has; a run of an earlier version has none. */
+/** `hashes`: those that run.json has; a run that is not finished has none. */
 export function runFiles(run: string, hashes: FileHashes = {}): RunFiles {
   const damaged = (name: string, problem: string) => {
     const again = `dpmesh train --config ${join(run, 'run.json')} --out ELSEWHERE`;
@@ -292,10 +292,11 @@ const readOptional = <Name extends keyof OptionalColumns>(name: Name) => {
   };
 };
 
-/** Where rows are on the map, two numbers each; null where a run of an earlier version has no map. UserError unless it has all of these rows. */
-export const readRunMap = readOptional('map');
+/** Where rows are on the map, two numbers each. UserError unless it has all of these rows. */
+export const readRunMap = (run: string, rows: number) =>
+  readRows(run, ROW_COLUMNS.map.file, ROW_COLUMNS.map.dtype, rows) as Float32Array;
 
-/** The log densities of rows; null by the graph likelihood, and of a run of an earlier version. UserError as of `readRunMap`. */
+/** The log densities of rows; null by the graph likelihood. UserError as of `readRunMap`. */
 export const readRunDensities = readOptional('log_density');
 
 /** The components of rows; null of a run that was not asked for them. UserError as of `readRunMap`. */

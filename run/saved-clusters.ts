@@ -61,7 +61,7 @@ export interface ClusterDescription {
   cluster: number;
   /** Of an update: its label, which lasts through updates. Of other runs that is its number. */
   id?: number;
-  /** What it is called, as no other cluster or join; absent in runs of earlier versions. */
+  /** What it is called, as no other cluster or join; absent where its texts have no words. */
   name?: string;
   /** By what it has its name: words of its texts, columns that set it apart, its number where nothing does, or `dpmesh rename`. */
   namedBy?: NamedBy;
@@ -161,9 +161,8 @@ const schema: z.ZodMiniType<SavedClusters> = z.object({
   wordsError: z.optional(z.number()),
 });
 
-/** Reads the descriptions; null if there are none, as in runs of earlier versions. UserError if the file is damaged. */
-export const readSavedClusters = (files: RunFiles): SavedClusters | null =>
-  files.has(CLUSTERS) ? checked(files, CLUSTERS, schema) : null;
+/** Reads the descriptions. UserError if the file is missing or damaged. */
+export const readSavedClusters = (files: RunFiles): SavedClusters => checked(files, CLUSTERS, schema);
 
 /** What is written as `clusters.json`. */
 export const savedClusters = (described: SavedClusters): SavedClusters =>
@@ -177,11 +176,8 @@ export const savedNames = ({ clusters }: SavedClusters): Map<number, Name> =>
     ),
   );
 
-/** What clusters are called, by their numbers; none in a run of an earlier version. UserError if the file is damaged. */
-export const readClusterNames = (files: RunFiles): (Name | null)[] => {
-  const saved = readSavedClusters(files);
-  return saved ? clusterNames(saved) : [];
-};
+/** What clusters are called, by their numbers. UserError if the file is missing or damaged. */
+export const readClusterNames = (files: RunFiles): (Name | null)[] => clusterNames(readSavedClusters(files));
 
 /** The same of descriptions that are read. */
 export const clusterNames = ({ clusters }: SavedClusters): (Name | null)[] =>

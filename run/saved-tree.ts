@@ -1,7 +1,7 @@
 import { checked, type RunFiles } from './run-files.ts';
 import { type SavedTree, TREE, treeSchema } from './tree.ts';
 
-/** Reads the tree; null if there is none, as in runs of earlier versions. UserError if it is damaged. */
+/** Reads the tree; null if there is none, as clusters are too flat. UserError if it is damaged. */
 export function readSavedTree(files: RunFiles): SavedTree | null {
   if (!files.has(TREE)) return null;
   const tree = checked(files, TREE, treeSchema);

@@ -82,8 +82,7 @@ export async function shownFiles(config: Named, source: Source): Promise<ShownFi
 }
 
 /**
- * Why what a file has is not to be shown of the rows of a run; null if it may be, or cannot be read, which its reader says. Runs of earlier versions do
- * not say what it was.
+ * Why what a file has is not to be shown of the rows of a run; null if it may be, or cannot be read, which its reader says.
  */
 export async function shownProblem(
   { config, data: { shown } }: { config: Named; data: { shown?: ShownFiles } },

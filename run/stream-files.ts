@@ -80,8 +80,7 @@ export function readDrawn({ path: run, adopt }: RunDirectory): ClusterCheckpoint
 export function readStream(run: string): ClusterCheckpoint {
   const path = join(run, STATE);
   const refused = (why: string) => refusal(run, why);
-  if (!existsSync(path) || !existsSync(join(run, SAMPLE)))
-    throw refused('it has kept no sample of its rows, as runs of earlier versions');
+  if (!existsSync(path) || !existsSync(join(run, SAMPLE))) throw refused('it has kept no sample of its rows');
   const files = runFiles(run, recordedHashes(run));
   for (const name of [SAMPLE, STATE]) files.assertIntact(name);
   if (files.has(KEPT_TEXTS)) files.assertIntact(KEPT_TEXTS);

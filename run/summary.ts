@@ -79,7 +79,7 @@ export interface Replicates {
   agreement: number;
   /**
    * For each cluster how well it came back, 0 to 1: the mean of the largest Jaccard coefficients of its rows and those of a replicate's
-   * cluster; null without rows in the sample. Empty in results of earlier versions.
+   * cluster; null without rows in the sample.
    */
   clusters: (number | null)[];
 }

@@ -53,9 +53,9 @@ export interface TrainedModel {
   dtype: string | null;
   /** The images that it was trained on: their shape as rows, and whether they were scaled to it; null where they were none. */
   images: { shape: readonly number[]; isScaled: boolean } | null;
-  /** The names of the columns that it was trained on; null where they had none, or an earlier version trained it. */
+  /** The names of the columns that it was trained on; null where they had none. */
   names: readonly string[] | null;
-  /** The means and standard deviations of these columns; null with an encoder, or if an earlier version trained it. */
+  /** The means and standard deviations of these columns; null with an encoder. */
   moments: ColumnMoments | null;
   /** How the table that it was trained on was read. */
   table: TableOptions & Pick<DecodeOptions, 'fill' | 'categories'>;

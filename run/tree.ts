@@ -27,10 +27,8 @@ export const treeSchema = z.object({
   /** Rows of each cluster. */
   sizes: list(rows),
   joins,
-  /** Which clusters would split next, and into what; files of earlier versions lack it. */
-  next: z.optional(
-    list(z.object({ cluster: count, sizes: z.readonly(z.tuple([rows, rows])), height: z.number() })),
-  ),
+  /** Which clusters would split next, and into what. */
+  next: list(z.object({ cluster: count, sizes: z.readonly(z.tuple([rows, rows])), height: z.number() })),
   /** How components join within clusters of several, which have no next split; absent where there are none. */
   components: z.optional(
     list(z.object({ cluster: count, components: list(count), sizes: list(rows), joins })),
@@ -44,13 +42,13 @@ export type SavedTree = z.infer<typeof treeSchema>;
 export const savedTree = (
   about: Pick<SavedTree, 'likelihood' | 'measure'>,
   tree: Dendrogram,
-  next?: readonly NextSplit[],
+  next: readonly NextSplit[] = [],
   components: readonly ComponentTree[] = [],
 ): SavedTree => ({
   ...about,
   clusters: tree.sizes.length,
   ...withUnions(tree),
-  ...(next && { next: [...next] }),
+  next: [...next],
   ...(components.length && {
     components: components.map(({ cluster, components, ...own }) => ({
       ...{ cluster, components: [...components] },

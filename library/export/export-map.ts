@@ -1,7 +1,6 @@
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { createAtomicFile, makeFolder } from '../../base/files.ts';
-import { dpmeshVersion } from '../../base/package.ts';
 import { UserError } from '../../base/user-error.ts';
 import { npyHeader } from '../../data/npy.ts';
 import { openSource } from '../../data/open.ts';
@@ -72,7 +71,7 @@ export interface ExportedMap {
 /**
  * Writes the map of a finished run, with the names of its clusters, for other programs.
  *
- * @throws {UserError} (rejection) if the run is not finished or has no map, as those of earlier versions, or a file exists and `force` is not set
+ * @throws {UserError} (rejection) if the run is not finished or has its map in parts, or a file exists and `force` is not set
  */
 export async function exportMap(options: ExportMapOptions): Promise<ExportedMap> {
   const { onnx: _, ...kinds } = kindsOf(EXPORT);
@@ -112,12 +111,12 @@ interface MappedRun {
 
 /** UserError if the run is not finished, or has no map in one file. */
 async function openMapped(path: string): Promise<MappedRun> {
-  const { at, about: run, files } = readFinishedRun(path, dpmeshVersion());
+  const { at, about: run, files } = readFinishedRun(path);
   const { data, result, ids } = run;
   const found = await wholeMapOf(at, run);
   if (!found)
     throw new UserError(
-      `${path} has no ${MAP}, as an earlier version trained it or --labels-out shards has it in parts; to repeat the run: dpmesh train --config ${join(path, 'run.json')} --labels-out file --out ELSEWHERE`,
+      `${path} has no ${MAP}, as --labels-out shards has it in parts; to repeat the run: dpmesh train --config ${join(path, 'run.json')} --labels-out file --out ELSEWHERE`,
     );
   const clusters = readSavedClusters(files);
   const tree = readSavedTree(files) ?? { sizes: Array.from({ length: result.k }, () => 1), joins: [] };

@@ -34,7 +34,7 @@ export interface ExportedModel {
 
 /**
  * Writes the model of a finished run for other programs: one graph of all that is done to rows. The outputs of ONNX are `label` and `component` (int64, N),
- * `probabilities` (float32, N×K), `confidence`, and, unless an earlier version trained it, `distance`, `outlier_score` and `log_density` (float32, N).
+ * `probabilities` (float32, N×K), `confidence`, `distance`, `outlier_score` and, not by the graph likelihood, `log_density` (float32, N).
  *
  * @throws {UserError} (rejection) if the run is not finished, neither `onnx` nor `tfjs` is given, it fills unknown cells by regression, for which ONNX has no operator, or
  *   the file exists and `force` is not set

@@ -1,7 +1,6 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { makeFolder, remove, WriteError } from '../../base/files.ts';
-import { dpmeshVersion } from '../../base/package.ts';
 import { withoutEnd } from '../../base/text.ts';
 import { UserError } from '../../base/user-error.ts';
 import { drawnRows, driftBetween, earlierRows, rowsFor } from '../../coordinator/fit/drift.ts';
@@ -224,7 +223,7 @@ export async function takeIn(state: FollowState, batch: Batch, computing: Comput
 }
 
 const isComplete = (run: string): boolean =>
-  existsSync(join(run, 'run.json')) && readRunFile(run, dpmeshVersion()).result !== null;
+  existsSync(join(run, 'run.json')) && readRunFile(run).result !== null;
 
 /** The clusters that an update has found, and those that are there no longer. */
 function changesIn(run: string): { born: number[]; gone: number[] } {

@@ -6,7 +6,7 @@ import { createAtomicFile, readWhole } from '../../base/files.ts';
 import { list } from '../../base/schema.ts';
 import { UserError } from '../../base/user-error.ts';
 import type { FoundPart } from '../../data/parts.ts';
-import { assertReadable, FORMAT } from '../../run/finished-run.ts';
+import { assertReadable } from '../../run/finished-run.ts';
 import { readable } from '../../run/run-files.ts';
 
 /**
@@ -34,11 +34,11 @@ const part = z.object({
 });
 const schema = z.object({
   dpmesh: z.string(),
-  format: z.optional(count),
+  format: count,
   /** The run that is followed: of update 1. */
   run: z.string(),
-  /** Which run that was (`identityOf`). Files of earlier versions lack it. */
-  base: z.optional(z.string()),
+  /** Which run that was (`identityOf`). */
+  base: z.string(),
   /** Updates that are complete. */
   updates: count,
   /** Parts whose labels are written, in the order in which they were taken. */
@@ -85,8 +85,7 @@ export function readManifest(folder: string): Manifest | null {
 
 /** Throws an error, a fault of ours, unless it can be read again. */
 export function writeManifest(folder: string, manifest: Manifest): void {
-  const { dpmesh, format: _, ...rest } = manifest;
-  const written = readable(FILE, { dpmesh, format: FORMAT, ...rest }, schema);
+  const written = readable(FILE, manifest, schema);
   const content = Buffer.from(`${JSON.stringify(written)}\n`);
   const file = createAtomicFile(join(folder, FILE));
   file.write(content, 0);

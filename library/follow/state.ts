@@ -5,6 +5,7 @@ import { makeFolder, remove } from '../../base/files.ts';
 import { dpmeshVersion } from '../../base/package.ts';
 import { UserError } from '../../base/user-error.ts';
 import { hasChanged, identityOf } from '../../run/base-run.ts';
+import { FORMAT } from '../../run/finished-run.ts';
 import { readRunFile } from '../../run/run-file.ts';
 import { lockDirectory } from '../../run/run-lock.ts';
 import { readStream } from '../../run/stream-files.ts';
@@ -45,7 +46,7 @@ export async function openState(folder: string, run: string) {
 
 /** From what an update of the run at this path goes on. UserError if it cannot be updated. */
 function openBase(path: string) {
-  const about = readRunFile(path, dpmeshVersion());
+  const about = readRunFile(path);
   const { text, texts } = about.config;
   const base = readStream(path);
   // Parts have no texts but those in a column.
@@ -61,23 +62,22 @@ function lockedState(folder: string, run: string) {
     throw new UserError(
       `${join(folder, name)} is a symbolic link, and a follow does not write through links: remove it`,
     );
-  // With all its keys, in the order in which they are read again.
-  const none: Manifest = {
-    ...{ dpmesh: dpmeshVersion(), run, base: undefined },
+  const before = readManifest(folder);
+  if (before && before.run !== run)
+    throw new UserError(`${folder} follows ${before.run}, not ${run}: choose another --out`);
+  const labels = join(folder, 'labels');
+  let newest = openBase(directory(before?.updates ?? 0));
+  let manifest: Manifest = before ?? {
+    ...{ dpmesh: dpmeshVersion(), format: FORMAT, run, base: newest.identity },
     ...{ updates: 0, parts: [], batch: null },
   };
-  let manifest = readManifest(folder) ?? none;
-  if (manifest.run !== run)
-    throw new UserError(`${folder} follows ${manifest.run}, not ${run}: choose another --out`);
-  const labels = join(folder, 'labels');
-  let newest = openBase(directory(manifest.updates));
   if (manifest.updates === 0 && manifest.base !== newest.identity) {
-    if (manifest.base !== undefined && (manifest.parts.length || manifest.batch)) throw anotherRun();
+    if (manifest.parts.length || manifest.batch) throw anotherRun();
     // There may be what was made of the one before.
-    if (manifest.base !== undefined) remove(directory(1));
+    remove(directory(1));
     manifest = { ...manifest, base: newest.identity };
   }
-  const table = existsSync(run) ? readRunFile(run, dpmeshVersion()).data.table : undefined;
+  const table = existsSync(run) ? readRunFile(run).data.table : undefined;
   const ofRun = new Set(table?.parts.map(({ name, bytes }) => `${basename(name)} ${bytes}`));
   // From now on the folder is that of a follow.
   writeManifest(folder, manifest);

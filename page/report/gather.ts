@@ -70,15 +70,13 @@ export const gatherContents = (
 ): Promise<ReportContents> => gatheredOfOneRun(path, (at) => contentsOf(at, inputs, read));
 
 async function contentsOf(path: string, inputs: ReportInputs, read: FileReaders): Promise<ReportContents> {
-  const run = readRunFile(path, inputs.version);
+  const run = readRunFile(path);
   const notes: string[] = [];
   const done = hasFittedModel(path, run.result);
   const history = historyOf(path, notes);
   const files = done ? runFiles(path, run.files) : null;
   files?.assertIntact('labels.npy');
-  const saved = newestCheckpoint(path, foreignTo(run, run.config), (message) => notes.push(message), {
-    mayBeOld: done,
-  });
+  const saved = newestCheckpoint(path, foreignTo(run, run.config), (message) => notes.push(message));
   const checkpoint = saved?.checkpoint ?? null;
   const fitted = done ? readFittedModel(path) : checkpoint && modelFromCheckpoint(checkpoint, run.config);
   if (!done) notes.push(unfinished(checkpoint, fitted !== null));

@@ -1,6 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { isLoopback } from '../../base/address.ts';
-import { dpmeshVersion } from '../../base/package.ts';
 import { UserError } from '../../base/user-error.ts';
 import { placeOf } from '../../run/finished-run.ts';
 import { readRunFile } from '../../run/run-file.ts';
@@ -21,11 +20,10 @@ const NO_MESSAGES: MessageSource = {
  * match anything. UserError if none is left, or for a single run that cannot be shown.
  */
 export function viewedRuns(paths: readonly string[], warn: (message: string) => void): ViewedRun[] {
-  const version = dpmeshVersion();
   const runs = paths.flatMap((path): ViewedRun[] => {
     try {
       const at = placeOf(path);
-      return [{ path: at, run: readRunFile(at, version) }];
+      return [{ path: at, run: readRunFile(at) }];
     } catch (error) {
       if (!(error instanceof UserError) || paths.length === 1) throw error;
       warn(`${error.message}: it is left out`);

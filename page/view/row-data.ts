@@ -45,7 +45,7 @@ export function rowData({ path, run }: ViewedRun): RowData {
   const source = once(async (): Promise<Source | null> => {
     const checkpoint = data.codes
       ? null
-      : newestCheckpoint(path, foreignTo(run, config), () => {}, { mayBeOld: true })?.checkpoint;
+      : newestCheckpoint(path, foreignTo(run, config), () => {})?.checkpoint;
     const raw = { ...run, data: { ...data, codes: undefined } };
     const opened = await openUnchanged(path, { run: raw, checkpoint: checkpoint ?? null }, openSource);
     // Without its texts, which are elsewhere, a row still has its columns.
@@ -88,8 +88,7 @@ export function rowData({ path, run }: ViewedRun): RowData {
 }
 
 /**
- * Differs where the texts at an address may have changed since another run read them: the fingerprint of the rows is of the numbers alone. A run of
- * an earlier version does not say what it was shown, so that it shares its texts with no other.
+ * Differs where the texts at an address may have changed since another run read them: the fingerprint of the rows is of the numbers alone.
  */
 export function remoteVersionOf(
   { id, config, data }: Pick<RunFile, 'id' | 'config' | 'data'>,

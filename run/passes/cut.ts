@@ -1,10 +1,9 @@
-import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import * as z from 'zod/mini';
 import { UserError } from '../../base/user-error.ts';
 import { cutAt, type NextSplit } from '../../model/hierarchy/dendrogram.ts';
 import { checked, numberOfLabel, type RunFiles } from '../run-files.ts';
-import { CLUSTERS, readSavedClusters, type SavedClusters } from '../saved-clusters.ts';
+import { readSavedClusters, type SavedClusters } from '../saved-clusters.ts';
 import { readSavedTree } from '../saved-tree.ts';
 import { TREE } from '../tree.ts';
 
@@ -62,12 +61,12 @@ export function cutOf({ files, k: found, rows, ids, coarsening }: RunToCut, clus
   const tree = readSavedTree(files);
   if (!tree)
     throw new UserError(
-      `${run} has no ${TREE}, as its clusters are too flat or an earlier version wrote it; to repeat the run: dpmesh train --config ${join(run, 'run.json')} --out ELSEWHERE`,
+      `${run} has no ${TREE}, as its clusters are too flat; to repeat the run: dpmesh train --config ${join(run, 'run.json')} --out ELSEWHERE`,
     );
   if (tree.clusters !== found) throw files.damaged(TREE, `it is of ${tree.clusters} clusters`);
   const { clusters: k, likelihood } = tree;
   const labelOf = (cluster: number) => ids?.[cluster] ?? cluster;
-  const next = (tree.next ?? []).map((split) => ({ ...split, cluster: labelOf(split.cluster) }));
+  const next = tree.next.map((split) => ({ ...split, cluster: labelOf(split.cluster) }));
   if (clusters > k) {
     const below = next.length ? `; ${nextSplitText(next[0])}` : '';
     // Only where the statistics of all rows favour the split, and not all of them counted in full, do more rows help.
@@ -84,7 +83,7 @@ export function cutOf({ files, k: found, rows, ids, coarsening }: RunToCut, clus
   }
   const { groups, place } = cutAt(tree, clusters);
   // A pickled estimator has only the files that labels need.
-  const described = existsSync(join(run, CLUSTERS)) ? readSavedClusters(files) : null;
+  const described = readSavedClusters(files);
   return {
     ...{ files, rows, k, next, place, numberOf: numberOfLabel(ids ?? undefined) },
     groups: groups.map(

@@ -1,12 +1,9 @@
 import { join } from 'node:path';
-import { dpmeshVersion } from '../../base/package.ts';
-import { UserError } from '../../base/user-error.ts';
 import type { NamedNode } from '../../model/description/naming-prompt.ts';
 import { identityOf } from '../base-run.ts';
 import { readFinishedRun } from '../run-file.ts';
 import { assertNoLink } from '../run-path.ts';
 import {
-  CLUSTERS,
   type ClusterDescription,
   type JoinDescription,
   readSavedClusters,
@@ -45,13 +42,11 @@ export async function namesFromModel(
   endpoint: Endpoint,
   { status, signal }: { status?: (text: string) => void; signal?: AbortSignal },
 ): Promise<NamedClusters> {
-  const { identity, saved, tree } = readFinishedRun(run, dpmeshVersion(), ({ about, files }) => ({
+  const { identity, saved, tree } = readFinishedRun(run, ({ about, files }) => ({
     identity: identityOf(about),
     saved: readSavedClusters(files),
     tree: readSavedTree(files),
   }));
-  if (!saved)
-    throw new UserError(`${run} has no ${CLUSTERS}, as an earlier version wrote it: repeat the run`);
   const log = join(run, NAMING_LOG);
   assertNoLink(log);
   const nodes = nodesOf(saved, tree);

@@ -93,7 +93,7 @@ export async function loadLabeller(
   return {
     /** The number of clusters of the model. */
     k,
-    /** Of the distances of the run's rows, by cluster; null without `details`, or if an earlier version trained it. */
+    /** Of the distances of the run's rows, by cluster; null without `details`. */
     quantiles: measured?.quantiles ?? null,
     /** The optional columns that there are. */
     has: { component: hasComponents, log_density: Boolean(densities), map: map !== null },
@@ -101,7 +101,7 @@ export async function loadLabeller(
     isRowwise: backendOfIdentity(backend.identity) === 'wasm',
     /**
      * Labels of raw rows, by the numbers of clusters, their components if those were asked for, and which rows are outliers, 1 or 0, if the run has some. With `soft` also responsibilities, K a
-     * row (where there is noise, its share is what they lack to 1, and the label of its rows −1); with `details` these, distances from the centres of the rows' clusters, and log densities, unless an earlier version trained the run. `placed`: also where
+     * row (where there is noise, its share is what they lack to 1, and the label of its rows −1); with `details` these, distances from the centres of the rows' clusters, and log densities. `placed`: also where
      * rows are on the map.
      */
     async label(raw: Float32Array, soft: boolean, placed = true) {

@@ -1,6 +1,5 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { dpmeshVersion } from '../../base/package.ts';
 import { UserError } from '../../base/user-error.ts';
 import type { Name } from '../../model/description/names.ts';
 import { identityOf } from '../base-run.ts';
@@ -51,18 +50,16 @@ export async function rewriteNames<T>(
   change: (saved: SavedClusters, out: RunDirectory) => T | Promise<T>,
   identity?: string,
 ): Promise<T> {
-  readFinishedRun(run, dpmeshVersion());
+  readFinishedRun(run);
   const out = await reopenRunDirectory(run);
   try {
-    const { about: before, files } = readFinishedRun(run, dpmeshVersion());
+    const { about: before, files } = readFinishedRun(run);
     if (identity !== undefined && identityOf(before) !== identity)
       throw new UserError(
         `${run} is not the run any more whose clusters were to be named: another has taken its place, or it has gone on; name them again`,
       );
     const { config, data, ids, files: hashes = {} } = before;
     const saved = readSavedClusters(files);
-    if (!saved)
-      throw new UserError(`${run} has no ${CLUSTERS}, as an earlier version wrote it: repeat the run`);
     const hasTable = existsSync(join(run, LABELS_CSV));
     // The table is made of these, and gets a hash of its own.
     if (hasTable) assertRows(files);

@@ -20,7 +20,7 @@ const worker = (name: string) => ({
   identity: 'wasm/1',
 });
 const gone = (name: string, how: Departure, reason: string) => ({
-  ...{ type: 'worker-gone' as const, worker: name, pid: 1, how, reason, tasks: [] },
+  ...{ type: 'worker-gone' as const, worker: name, pid: 1, host: 'h', how, reason, tasks: [] },
 });
 
 describe('the display', () => {
@@ -124,7 +124,7 @@ test('the result names the command that opens its page again, to be pasted into 
   const log = t.mock.method(console, 'log', () => {});
   const result = {
     ...{ k: 3, loss: 0, epochs: 1, rounds: 1, workers: 1, rows: 9, columns: 2, seconds: 1, outliers: 0 },
-    ...{ scores: { nmi: null, ari: null, acc: null, silhouette: 1 }, notes: [], report: null },
+    ...{ scores: { nmi: null, ari: null, acc: null, silhouette: 1 }, notes: [], report: null, clusters: [] },
     ...{ replicates: null, stability: null, evidence: null },
   };
   const said = (directory: string) => {

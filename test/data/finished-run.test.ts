@@ -18,6 +18,7 @@ import { after, describe, test } from 'node:test';
 import {
   type AboutRun,
   displacedRuns,
+  FORMAT,
   openFinished,
   placeOf,
   problemOfLists,
@@ -36,7 +37,7 @@ function saved(path: string, words: string, about: object = {}): void {
   writeFileSync(join(path, 'words'), text);
   writeFileSync(
     join(path, 'run.json'),
-    JSON.stringify({ dpmesh: '0.1.0', result: { k: 1 }, files, ...about }),
+    JSON.stringify({ dpmesh: '0.1.0', format: FORMAT, result: { k: 1 }, files, ...about }),
   );
 }
 const freshPath = () => join(folder, `run-${++runs}`);

@@ -46,7 +46,7 @@ describe('tree.json', () => {
     assert.deepEqual(readSavedTree(runFiles(runWith(single))), single);
   });
 
-  test('is null where an earlier version wrote none, and an error where it is missing', () => {
+  test('is null where there is none, and an error where it is missing', () => {
     const run = join(folder, 'none');
     mkdirSync(run);
     assert.equal(readSavedTree(runFiles(run)), null);

@@ -296,11 +296,6 @@ describe('of clusters of a graph', () => {
     const page = readFileSync(join(path('graph'), 'report', 'report.html'), 'utf8');
     assert.ok(page.includes(`<dd id="now-k">6 <small>(${text[1]})</small></dd>`));
     assert.ok(page.includes('id="dendrogram-t"'));
-    // As an earlier version wrote it.
-    const earlier = changedCopy(path('graph'), path('earlier'), (at) =>
-      changeRunFile(at, (file) => delete file.result.stability),
-    );
-    assert.equal((await openRun(earlier)).result!.stability, null);
   });
 });
 
@@ -367,7 +362,7 @@ describe('a cut that cannot be made', () => {
     await assert.rejects(cut({ run: path('run'), clusters: 2, outt: 'x' } as never), /did you mean out/);
   });
 
-  test('of no run, an unfinished one, or one of an earlier version', async () => {
+  test('of no run, an unfinished one, or one without a tree', async () => {
     refused(await cutIn(folder, '--clusters', 2), 'is not a run directory');
     const early = copyOf('early', (run) => unfinish(run));
     refused(await cutIn(early, '--clusters', 2), `is not finished; continue it with: dpmesh resume ${early}`);
@@ -377,15 +372,6 @@ describe('a cut that cannot be made', () => {
       withoutHash(run);
     });
     refused(await cutIn(old, '--clusters', 2), 'has no tree.json', 'dpmesh train --config');
-    // Or of one whose trees ended at the clusters.
-    const ends = copyOf('ends', (run) => {
-      const { next, ...tree } = json('run', 'tree.json');
-      assert.ok(next.length > 0);
-      writeFileSync(join(run, 'tree.json'), JSON.stringify(tree));
-      withoutHash(run);
-    });
-    refused(await cutIn(ends, '--clusters', 7), 'has K = 6, where its tree ends; for more clusters');
-    assert.deepEqual((await cut({ run: ends, clusters: 3 })).next, []);
     // Its report has no tree, and says nothing of it.
     const ended = await dpmesh(['plot', '--run', old]);
     assert.deepEqual([ended.code, ended.stderr], [0, '']);

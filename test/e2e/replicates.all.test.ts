@@ -6,7 +6,6 @@ import { describe, test } from 'node:test';
 import { generator } from '../../model/random.ts';
 import {
   assertNoneLeft,
-  changeRunFile,
   dpmesh,
   easyData,
   eventsOf,
@@ -110,12 +109,6 @@ describe('replicates', () => {
     const { result } = await openRun(run);
     assert.deepEqual(result!.replicates, replicates);
     assert.deepEqual(result!.notes, notes);
-    // As an earlier version wrote it.
-    changeRunFile(run, ({ result }) => {
-      for (const name of ['notes', 'replicates']) delete result[name];
-    });
-    const older = (await openRun(run)).result!;
-    assert.deepEqual([older.notes, older.replicates], [[], null]);
   });
 });
 

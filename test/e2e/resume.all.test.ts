@@ -1,5 +1,6 @@
 // The same bytes, whoever computes them: workers that come, go and die, and runs that are killed and resumed.
 import assert from 'node:assert/strict';
+import { createHash } from 'node:crypto';
 import {
   appendFileSync,
   copyFileSync,
@@ -231,7 +232,7 @@ describe('a run that was killed', () => {
       }
   });
 
-  test('cannot be resumed with flags that change the result, by an older version, or where there is no run', async () => {
+  test('cannot be resumed with flags that change the result, by a dpmesh of another format, or where there is no run', async () => {
     const run = path('quiet');
     for (const change of ['--seed 7', '--shards 3', '--likelihood graph', '--schedule paper'])
       refused(await resume(run, ...change.split(' ')), change, 'start a new run');
@@ -239,8 +240,20 @@ describe('a run that was killed', () => {
     refused(await resume(run, '--backend', 'cpu'), '--backend cpu');
     refused(await resume(path('nowhere')), path('nowhere'), 'run.json');
     const newer = changedCopy(run, path('newer'), (at) =>
-      changeRunFile(at, (file) => Object.assign(file, { dpmesh: '99.0.0' })),
+      changeRunFile(at, (file) => Object.assign(file, { dpmesh: '99.0.0', format: 99 })),
     );
-    refused(await resume(newer), newer, '99.0.0');
+    refused(await resume(newer), newer, 'has format 99', '99.0.0');
+    const checkpoint = changedCopy(run, path('other-format'), () => {});
+    const file = readdirSync(join(checkpoint, 'checkpoints')).map((name) =>
+      join(checkpoint, 'checkpoints', name),
+    )[0];
+    const bytes = readFileSync(file);
+    bytes.writeUInt32LE(99, 8);
+    createHash('sha256')
+      .update(bytes.subarray(0, -32))
+      .digest()
+      .copy(bytes, bytes.length - 32);
+    writeFileSync(file, bytes);
+    refused(await resume(run, '--from', file, '--out', path('from')), file, 'it has format 99');
   });
 });

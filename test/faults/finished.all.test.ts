@@ -109,15 +109,6 @@ describe('a run that was killed before it had its result', () => {
 });
 
 describe('a finished run', () => {
-  test('of an earlier version, without hashes, is opened', async () => {
-    const run = copied('new', 'earlier');
-    changeRunFile(run, (file) => {
-      delete file.files;
-    });
-    assert.equal(await labelsBy(run), ofNew);
-    assert.equal((await cut({ run, clusters: 2 })).clusters.length, 2);
-  });
-
   test('whose ids are not those of its clusters is damaged', async () => {
     const changes: [RegExp, (ids: number[]) => number[]][] = [
       [/damaged \(it has \d+ ids of \d+ clusters/, (ids) => ids.slice(1)],

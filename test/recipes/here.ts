@@ -3,7 +3,6 @@
 
 import { cpSync, existsSync } from 'node:fs';
 import { dirname, join, parse, resolve } from 'node:path';
-import { dpmeshVersion } from '../../base/package.ts';
 import type { ResumedRun } from '../../coordinator/fit/inputs.ts';
 import { createEarlyFinish } from '../../coordinator/fit/stage.ts';
 import { createTrainer } from '../../coordinator/fit/trainer.ts';
@@ -14,6 +13,7 @@ import type { RunOptions } from '../../library/options.ts';
 import { session } from '../../library/session.ts';
 import { ofUpdate } from '../../library/update.ts';
 import { plannedWorkers, type RunWorkers } from '../../library/workers.ts';
+import { identityOf } from '../../run/base-run.ts';
 import { type OptionValues, type RunConfig, resolveConfig } from '../../run/config.ts';
 import type { TimedEvent } from '../../run/events.ts';
 import { readRunFile, type UpdateRequest } from '../../run/run-file.ts';
@@ -65,7 +65,7 @@ export const trained = (values: OptionValues, out: string, how: How = {}) =>
 
 /** Goes on with a run that was killed, with what is in its directory. UserError as of `resume`. */
 export function resumed(path: string, how: How = {}, values: OptionValues = {}): Promise<Ended> {
-  const run = readRunFile(path, dpmeshVersion());
+  const run = readRunFile(path);
   const continued = values.maxEpochs === undefined ? ('to-end' as const) : ('beyond' as const);
   return ran(
     {
@@ -84,9 +84,10 @@ export function updated(
   out: string,
   { asked, ...how }: How & { asked?: Partial<UpdateRequest> } = {},
 ): Promise<Ended> {
-  const { config } = readRunFile(before, dpmeshVersion());
-  const own = resolveConfig({ ...config, ...ofUpdate(config), ...values });
-  return ran({ config: own, out, update: { run: before, halfLife: null, ...asked } }, how);
+  const run = readRunFile(before);
+  const config = resolveConfig({ ...run.config, ...ofUpdate(run.config), ...values });
+  const update = { run: before, base: identityOf(run), halfLife: null, ...asked };
+  return ran({ config, out, update }, how);
 }
 
 /** The workers and the trainer of a run of the library, in this process. */

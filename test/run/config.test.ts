@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { kebabCase } from '../../base/text.ts';
-import { type OptionValues, removedFrom, resolveConfig } from '../../run/config.ts';
+import { type OptionValues, resolveConfig } from '../../run/config.ts';
 import { options } from '../../run/options.ts';
 
 test('options that are left out or null have the default of the schedule', () => {
@@ -106,21 +106,4 @@ test('an object where text or a number belongs is rejected, also one that has no
 test('every default is a valid value', () => {
   for (const [name, { fast, paper }] of options)
     for (const value of [fast, paper]) resolveConfig({ [name]: value, data: 'x.npy' });
-});
-
-test('options that were removed are refused, but for the value at which they did what this version does', () => {
-  for (const config of [
-    {},
-    { priorNu: null, priorKappa: 1e-4, clusterLoss: 'kl', encoderNoise: 0.5, alternationEpochs: 2 },
-    { schedule: 'paper', weightSmoothing: 0.1 },
-    { schedule: 'fast', weightSmoothing: 0 },
-  ])
-    assert.equal(removedFrom(config), null);
-  for (const [config, flag] of [
-    [{ priorNu: 7 }, '--prior-nu 7'],
-    [{ subLoss: 'kl' }, '--sub-loss kl'],
-    [{ schedule: 'paper', weightSmoothing: 0 }, '--weight-smoothing 0'],
-    [{ encoder: 'neighbour' }, '--encoder neighbour'],
-  ] as const)
-    assert.equal(removedFrom(config), flag);
 });

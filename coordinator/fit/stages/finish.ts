@@ -357,11 +357,9 @@ async function describedTexts(
   }
 }
 
-/** What clusters of the run that is updated are called; nothing of one of an earlier version. */
-function namesBefore(update: UpdateRequest): Map<number, Name> {
-  const saved = readBase(update, (at) => readSavedClusters(runFiles(at, recordedHashes(at))));
-  return saved ? savedNames(saved) : new Map();
-}
+/** What clusters of the run that is updated are called. */
+const namesBefore = (update: UpdateRequest): Map<number, Name> =>
+  savedNames(readBase(update, (at) => readSavedClusters(runFiles(at, recordedHashes(at)))));
 
 /** With the resolution of the graph, if one was chosen. */
 function withGraph({ likelihood, ...rest }: RunMetadata, { graph }: State): RunMetadata {

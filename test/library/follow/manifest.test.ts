@@ -13,6 +13,7 @@ import {
   sortOut,
   writeManifest,
 } from '../../../library/follow/manifest.ts';
+import { FORMAT } from '../../../run/finished-run.ts';
 
 const at = (ms: number) => new Date(ms).toISOString();
 const found = (name: string, bytes: number, modified: number) => ({
@@ -63,7 +64,7 @@ test('names that could not be read again are refused before anything is written'
   const folder = mkdtempSync(join(tmpdir(), 'dpmesh-manifest-'));
   context.after(() => rmSync(folder, { recursive: true }));
   const manifest = (name: string): Manifest => ({
-    ...{ dpmesh: '1', run: 'runs/x', updates: 0, batch: null },
+    ...{ dpmesh: '1', format: FORMAT, run: 'runs/x', base: 'x', updates: 0, batch: null },
     parts: [{ ...taken('x', 1, 1), name, copy: '00000000-x' }],
   });
   for (const name of ['a.npy', '2026/11/a b.npy', 'ä\u{1f600}.csv']) {

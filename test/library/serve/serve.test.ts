@@ -14,6 +14,7 @@ import { writeManifest } from '../../../library/follow/manifest.ts';
 import { createBatches } from '../../../library/serve/batches.ts';
 import { collectBody, createBudget } from '../../../library/serve/bodies.ts';
 import { OUTPUTS, readRequest } from '../../../library/serve/protocol.ts';
+import { FORMAT } from '../../../run/finished-run.ts';
 import { readTrainedModel } from '../../../run/trained-model.ts';
 import { D, easyData, library, patience, runFileOf, scratch, times, until } from '../../e2e/support.ts';
 
@@ -485,7 +486,15 @@ describe('under load', () => {
   test('of a follow the newest update', async () => {
     const follow = path('x-follow');
     mkdirSync(follow);
-    const none = { dpmesh: '0', run: path('x'), updates: 0, parts: [], batch: null };
+    const none = {
+      dpmesh: '0',
+      format: FORMAT,
+      run: path('x'),
+      base: 'x',
+      updates: 0,
+      parts: [],
+      batch: null,
+    };
     writeManifest(follow, none);
     const following = await started({ runs: follow, watch: true });
     const version = async () => json(await send(`${following.url}v2/models/x-follow`, null)).versions[0];

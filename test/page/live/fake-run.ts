@@ -41,7 +41,7 @@ export function fakeRun(
     };
   });
   counters.roundEnded(3000);
-  const gone = { type: 'worker-gone' as const, worker: 'w2', pid: 1, tasks: [] };
+  const gone = { type: 'worker-gone' as const, worker: 'w2', pid: 1, host: 'a-host', tasks: [] };
   counters.event({ ...gone, how: 'killed', reason: 'killed by SIGKILL' });
   counters.event({ ...gone, how: 'cut', reason: 'the list of keys has changed' });
   const proposal = { type: 'split' as const, epoch: 6, points: [1, 2] };

@@ -89,7 +89,16 @@ export function historyOf(epochs: number, changes = 0): RunHistory {
       subLoss: epoch.map((e) => (e % 4 ? e : null)),
     },
     events: [
-      { type: 'worker-gone', worker: 'w1', pid: 1, host: 'a-host', reason: 'killed', tasks: [], time },
+      {
+        type: 'worker-gone',
+        worker: 'w1',
+        pid: 1,
+        host: 'a-host',
+        how: 'killed',
+        reason: 'killed',
+        tasks: [],
+        time,
+      },
       { type: 'warning', message: HOSTILE, time },
       ...Array.from({ length: changes }, (_, i): TimedEvent => {
         const kind = i % 2 ? 'merge' : 'split';

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import { decode } from 'fast-png';
@@ -440,8 +440,6 @@ test('the folder of a report has what the run has, and nothing of an earlier one
   assert.doesNotMatch(page, /NaN|undefined<|<!--[a-z/-]+-->/);
   // Machines are nobody's business to whom it is sent.
   assert.doesNotMatch(page, /a-host/);
-  writeFileSync(join(at, 'sizes.png'), 'of an earlier version');
-  writeFileSync(join(at, 'sizes.svg'), '<svg role="img" aria-labelledby="sizes-t sizes-d">');
   const none = {
     ...{ view: null, map: null, exemplars: null, described: null, confusion: null, outcome: null },
     updates: null,

@@ -60,15 +60,15 @@ class DPMesh(Parameters, Options):
         The share of its cluster's rows that are nearer to the centre than this row, 0 to 1.
     log_density_ : ndarray of float32, shape (n_samples,), or None
         The log density of each row under the mixture of all clusters: low for rows in no cluster. None with the likelihood
-        "graph", and for a run of an earlier version.
+        "graph".
     cluster_centers_ : ndarray of float64, shape (n_clusters_, n_features)
         The mean of the rows of each cluster, without those of ``outliers_``. Only where `X` has them as numbers.
     outliers_ : ndarray of bool, shape (n_samples,)
         Rows so far from all others that they were set apart. They are labelled, but were not trained on.
     copies_ : ndarray of int32, shape (n_samples,)
         The first row of the group of near copies that a row is in, with which it is one row of the graph; -1 for rows without copies.
-    map_ : ndarray of float32, shape (n_samples, 2), or None
-        Where each row is on the map of the report; None for a run of an earlier version.
+    map_ : ndarray of float32, shape (n_samples, 2)
+        Where each row is on the map of the report.
     responsibilities_ : ndarray of float32, shape (n_samples, n_clusters_)
         How much of each row belongs to each cluster; only with ``soft=True``.
     components_ : ndarray of int32, shape (n_samples,)

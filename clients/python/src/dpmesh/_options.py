@@ -94,8 +94,8 @@ RUN_OPTIONS = {
     "keys": "--keys",
     "insecure": "--insecure",
 }
-#: The format of run directories, up to which they are read.
-FORMAT = 1
+#: The format of run directories that is read.
+FORMAT = 2
 #: The default of max_epochs, by schedule.
 MOST_EPOCHS = {"fast": 500, "paper": 300}
 

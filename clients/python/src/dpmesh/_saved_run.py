@@ -114,10 +114,10 @@ class SavedRun:
                 content = json.loads(file.read(_MOST_JSON))
             except ValueError as error:
                 raise damaged(self.path / name, "it is no JSON") from error
-        written = content.get("format") if name == "run.json" and isinstance(content, dict) else None
-        if isinstance(written, int) and written > FORMAT:
+        if name == "run.json" and isinstance(content, dict) and content.get("format", 1) != FORMAT:
             raise ValueError(
-                f"{self.path / name} was written by a newer dpmesh (format {written}), this one reads up to {FORMAT}: upgrade dpmesh"
+                f"{self.path / name} has format {content.get('format', 1)}, this dpmesh reads format {FORMAT}: "
+                f"use the version that wrote it ({content.get('dpmesh')}), or repeat the run"
             )
         return content
 
