@@ -3,7 +3,7 @@ import type { Name } from '../model/description/names.ts';
 import { NOISE } from '../model/order.ts';
 import { NONE_OPTIONAL, SOFT_NUMBERS, softNumbers } from '../model/row-columns.ts';
 import { type LabelColumn, labelColumns, MAP_COLUMNS, mapColumns } from '../run/label-table.ts';
-import type { Predictor, RowLabels } from '../run/passes/predict.ts';
+import type { Labeller, RowLabels } from '../run/passes/labeller.ts';
 
 /**
  * The columns of labels of new rows, as far as the model knows them, and those of some rows, which have responsibilities. `called`: what
@@ -16,7 +16,7 @@ export function predictedColumns(
     gaussian,
     ids,
     has = NONE_OPTIONAL,
-  }: Pick<Predictor, 'quantiles' | 'outliers' | 'gaussian' | 'ids'> & Partial<Pick<Predictor, 'has'>>,
+  }: Pick<Labeller, 'quantiles' | 'outliers' | 'gaussian' | 'ids'> & Partial<Pick<Labeller, 'has'>>,
   called: readonly (Name | null)[] = [],
 ) {
   const known = quantiles && labelColumns(quantiles, outliers, ids, called, has);

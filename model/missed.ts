@@ -4,9 +4,10 @@
  */
 import { type Centres, centresOf, distanceFrom, reachOf } from './description/distances.ts';
 import { logSplitRatio, proposable, searchCost } from './gaussian/hastings.ts';
+import { squaredDistance } from './gaussian/kmeans.ts';
+import { mStep } from './gaussian/mstep.ts';
 import { type Niw, pointEstimate } from './gaussian/niw.ts';
 import { minus, NotPositiveDefiniteError, whitened, whitener } from './linalg.ts';
-import { mStep, squaredDistance } from './mixture.ts';
 import { addRow, addStatistics, scaleStatistics, statisticsLength } from './statistics.ts';
 
 /** Rows that are far from all clusters, n×D, and the clusters that they were labelled with. */

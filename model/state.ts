@@ -1,5 +1,5 @@
-import { clusterCount, type Groups, regrouped } from './gaussian/components.ts';
-import { CLOSED, type Densities, eStepOf, mostLikely } from './gaussian/estep.ts';
+import { CLOSED, clusterCount, type Groups, regrouped } from './gaussian/components.ts';
+import { type Densities, eStepOf, mostLikely } from './gaussian/estep.ts';
 import type { Niw } from './gaussian/niw.ts';
 import type { Background } from './gaussian/noise.ts';
 import type { Mixture } from './mixture.ts';

@@ -1,7 +1,8 @@
 import { UserError } from '../../base/user-error.ts';
 import { roundingAmplification } from '../../model/gaussian/estep.ts';
+import { mStep } from '../../model/gaussian/mstep.ts';
 import { learnedPrior, learnsNu } from '../../model/gaussian/niw.ts';
-import { type Mixture, mStep } from '../../model/mixture.ts';
+import type { Mixture } from '../../model/mixture.ts';
 import {
   adamStep,
   averageGradients,

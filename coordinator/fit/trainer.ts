@@ -1,12 +1,12 @@
 import { inSlices } from '../../base/slices.ts';
 import { fromRaw, modelRows, type Transform } from '../../data/transform.ts';
 import { centresOf } from '../../model/description/distances.ts';
+import { mStep } from '../../model/gaussian/mstep.ts';
 import type { Niw } from '../../model/gaussian/niw.ts';
 import { forNets, type MapNet, placesOnMap } from '../../model/graph/map-net.ts';
 import { mapNetOf } from '../../model/graph/map-training.ts';
 import type { Layout } from '../../model/layout.ts';
 import type { MissedCluster } from '../../model/missed.ts';
-import { mStep } from '../../model/mixture.ts';
 import { type Change, weightSmoothing } from '../../model/schedule.ts';
 import { accuracy, ari, type Contingency, nmi, silhouette } from '../../model/scores.ts';
 import { labelsByMixture, type State } from '../../model/state.ts';

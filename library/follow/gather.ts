@@ -10,16 +10,9 @@ import { predict } from '../../library/predict.ts';
 import { openForModel } from '../../run/rows-for-model.ts';
 import { knownPart } from '../../run/stream-files.ts';
 import type { Lines } from './lines.ts';
-import {
-  createSettling,
-  GROWING_MS,
-  nameProblem,
-  type Part,
-  SETTLED_MS,
-  sortOut,
-  waitingIn,
-} from './manifest.ts';
+import { nameProblem, type Part, waitingIn } from './manifest.ts';
 import { copyName, copyPart, fitTogether, namingPart } from './rows.ts';
+import { createSettling, GROWING_MS, SETTLED_MS, sortOut } from './settled-parts.ts';
 import type { FollowState } from './state.ts';
 
 /** Gathers parts that have come into a batch. */

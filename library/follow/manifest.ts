@@ -5,7 +5,6 @@ import { isDraft } from '../../base/drafts.ts';
 import { createAtomicFile, readWhole } from '../../base/files.ts';
 import { list } from '../../base/schema.ts';
 import { UserError } from '../../base/user-error.ts';
-import type { FoundPart } from '../../data/parts.ts';
 import { assertReadable } from '../../run/finished-run.ts';
 import { readable } from '../../run/run-files.ts';
 
@@ -108,48 +107,11 @@ export function nameProblem(name: string): string | null {
   return partName.safeParse(name).success ? null : 'its name has control characters';
 }
 
-/** A part counts as complete if it has not changed for this long, ms. */
-export const SETTLED_MS = 2000;
-/** One that cannot be read, or has no rows, may still be being written if it changed this recently, ms. */
-export const GROWING_MS = 10_000;
-
 /** Parts that have labels, and wait for the next update. */
 export const waitingIn = ({ parts, updates }: Manifest): Part[] =>
   parts.filter(({ update }) => update === updates + 1);
 
 export const rowsIn = (parts: readonly Part[]): number => parts.reduce((sum, { rows }) => sum + rows, 0);
-
-/** Tells which parts are complete: by their time, and, as clocks differ, by what was seen before. */
-export function createSettling() {
-  let seen = new Map<string, { bytes: number; modified: string; since: number }>();
-  /** ms since the part last changed. `now`: of this machine. */
-  return (found: readonly FoundPart[], now: number) => {
-    const before = seen;
-    seen = new Map();
-    return found.map((part): FoundPart & { age: number } => {
-      const { name, bytes, modified } = part;
-      const known = before.get(name);
-      const isSame = known?.bytes === bytes && known.modified === modified;
-      const since = isSame ? known.since : now;
-      seen.set(name, { bytes, modified, since });
-      return { ...part, age: Math.max(now - since, now - Date.parse(modified)) };
-    });
-  };
-}
-
-/** Those that were not taken yet, and those that were but have changed since. Of what has no rows yet, nothing was taken. */
-export function sortOut<Found extends FoundPart>(found: readonly Found[], taken: ReadonlyMap<string, Part>) {
-  const fresh: Found[] = [];
-  const changed: { part: Found; before: Part }[] = [];
-  for (const part of found) {
-    const before = taken.get(part.name);
-    const isSame = before?.bytes === part.bytes && before.modified === part.modified;
-    if (isSame) continue;
-    if (before && before.rows > 0) changed.push({ part, before });
-    else fresh.push(part);
-  }
-  return { fresh, changed };
-}
 
 export const numbered = (what: string, number: number) => `${what}-${String(number).padStart(6, '0')}`;
 /** The run directory of an update; 0: the run that is followed. */

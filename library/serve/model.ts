@@ -3,7 +3,7 @@ import { oneLine } from '../../base/text.ts';
 import { takeLogarithms } from '../../data/logarithm.ts';
 import { columnCalled, formatNumber } from '../../data/value-range.ts';
 import { MAP_COLUMNS } from '../../run/label-table.ts';
-import { loadLabeller } from '../../run/passes/predict.ts';
+import { loadLabeller } from '../../run/passes/labeller.ts';
 import { columnsOf, largestOf, readTrainedModel } from '../../run/trained-model.ts';
 import { predictedColumns } from '../predicted-columns.ts';
 import { createBatches, type OutputColumns } from './batches.ts';
@@ -21,12 +21,11 @@ export async function loadModel(
   { labelled, log }: { labelled(rows: number, columns: OutputColumns): void; log(line: string): void },
 ) {
   const trained = readTrainedModel(run, { details: true, map: true });
-  const { ids, isGaussian, logged, names, transform } = trained;
+  const { logged, names } = trained;
   const labeller = await loadLabeller(trained, { details: true, map: true, components: true, log });
   const { k, quantiles, has } = labeller;
   const largest = largestOf(trained);
-  const gaussian = isGaussian ? transform.dim : null;
-  const described = predictedColumns({ quantiles, outliers: null, gaussian, ids, has });
+  const described = predictedColumns({ ...labeller, outliers: null });
   const columns = columnsOf(trained);
   const signature: Signature = {
     ...{ columns, k },
@@ -93,7 +92,7 @@ export async function loadModel(
     /** The names of columns; null where they have none. */
     names,
     /** The labels of clusters in the order of the columns of probabilities. */
-    ids: ids ?? Array.from({ length: k }, (_, cluster) => cluster),
+    ids: labeller.ids ?? Array.from({ length: k }, (_, cluster) => cluster),
     waiting: batches.waiting,
     /** What is asked for, output by output. */
     async infer(request: InferRequest, isGone: () => boolean) {

@@ -4,6 +4,9 @@
  */
 export type Groups = Int32Array;
 
+/** A bias, or log-density, with which a cluster has no row, whatever the others say. */
+export const CLOSED = -1e38;
+
 /** How many clusters k components are. */
 export const clusterCount = (k: number, groups: Groups | null | undefined): number =>
   groups ? groups.reduce((most, cluster) => Math.max(most, cluster), -1) + 1 : k;

@@ -3,7 +3,8 @@ import type { Centres } from '../description/distances.ts';
 import type { Mixture } from '../mixture.ts';
 import { centreWidth } from '../statistics.ts';
 import { asGaussian } from './columns.ts';
-import { CLOSED, type Densities, withConstant } from './estep.ts';
+import { CLOSED } from './components.ts';
+import { type Densities, withConstant } from './estep.ts';
 import { type Background, logBackground } from './noise.ts';
 
 /** What log densities of a mixture are computed by. `centres`: those from which distances of its clusters are measured. */

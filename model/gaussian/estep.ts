@@ -8,9 +8,8 @@ import { cholesky, invertLower, NotPositiveDefiniteError } from '../linalg.ts';
 import type { Mixture } from '../mixture.ts';
 import { type Covariance, statisticsLength } from '../statistics.ts';
 import { asGaussian } from './columns.ts';
+import { CLOSED } from './components.ts';
 
-/** A bias, or log-density, with which a cluster has no row, whatever the others say. */
-export const CLOSED = -1e38;
 /** Lower bound on π_k in the product form, as log 0 = −∞ would turn float32 products into NaN. */
 const MIN_WEIGHT = 1e-30;
 /** Largest expected error in a log-density, in nats, for which the product form is used. */

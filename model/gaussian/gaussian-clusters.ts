@@ -1,9 +1,9 @@
 import { mean as average } from 'simple-statistics';
 import { cholesky, invertLower, whitenedRows } from '../linalg.ts';
-import { chooseByWeight } from '../mixture.ts';
 import { generator, type Rng, type Seed } from '../random.ts';
 import { mean, scatter, totalOfRows } from '../statistics.ts';
 import { CLOSE } from './evidence-for-k.ts';
+import { chooseByWeight } from './kmeans.ts';
 import { bestSoftSplit, type PriorOf, rowsAt, type SoftParts, splitFurther } from './soft-split.ts';
 
 /** Are clusters Gaussian? A mixture of Gaussians fits curved or skewed ones too, by pieces, which are not. */

@@ -4,7 +4,6 @@
  */
 
 import { fourSquaredDistances, packedLower, whitened, whitener } from '../linalg.ts';
-import { chooseByWeight, squaredDistance } from '../mixture.ts';
 import { type Rng, shuffledPrefix } from '../random.ts';
 import {
   addStatistics,
@@ -18,6 +17,7 @@ import {
 } from '../statistics.ts';
 import { asGaussian, type ColumnKinds } from './columns.ts';
 import { logMergeRatio, logSplitRatio } from './hastings.ts';
+import { chooseByWeight, squaredDistance } from './kmeans.ts';
 import { learnsNu, logMarginal, type Niw, pointEstimate } from './niw.ts';
 import { alongAxes, alongAxis, byMeans, bySpread, inAllColumns, nonGaussianAxes } from './starts.ts';
 

@@ -3,10 +3,10 @@
  */
 
 import { dot, symmetricEigen, unwhitened, whitenedRows, whitener } from '../linalg.ts';
-import { lloydCentres, nearestCentre, seedCandidate } from '../mixture.ts';
 import type { Rng } from '../random.ts';
 import { mean, scatter, softStatistics, totalOfRows } from '../statistics.ts';
 import { type ColumnKinds, isAtSpike } from './columns.ts';
+import { lloydCentres, nearestCentre, seedCandidate } from './kmeans.ts';
 import { type Niw, pointEstimate } from './niw.ts';
 
 const LLOYD_ROUNDS = 3;

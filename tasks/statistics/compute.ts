@@ -1,4 +1,4 @@
-import { chooseByWeight, seedCandidate } from '../../model/mixture.ts';
+import { chooseByWeight, seedCandidate } from '../../model/gaussian/kmeans.ts';
 import { generator } from '../../model/random.ts';
 import { statisticsLength } from '../../model/statistics.ts';
 import { FORWARD_ROWS } from '../../proto/task-limits.ts';

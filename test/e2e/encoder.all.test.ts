@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { before, describe, test } from 'node:test';
-import { readNpy, writeNpy } from '../../data/npy.ts';
+import { writeNpy } from '../../data/npy.ts';
 import { readModel } from '../../run/model-file.ts';
 import { runFiles } from '../../run/run-files.ts';
 import {
@@ -133,28 +133,6 @@ describe('a run with an encoder', () => {
     const out = encoded('changed');
     changeRunFile(out, ({ config }) => Object.assign(config, { data: moved }));
     refused(await resumed(out), /differs from what the run began with|has changed since the run began/);
-  });
-
-  test('with an option that was removed is refused in one line, but predict takes it', async () => {
-    const other = changedCopy(run, path('earlier'), () => {});
-    const { config } = runFileOf(run);
-    const change = (options: object) =>
-      changeRunFile(other, (file) => Object.assign(file, { config: { ...config, ...options } }));
-    // The default, which all runs of that version have.
-    change({ encoderWeightDecay: 0 });
-    assert.equal((await dpmesh(['resume', other])).code, 0);
-    for (const [options, flag] of [
-      [{ encoderWeightDecay: 0.1 }, '--encoder-weight-decay 0.1'],
-      [{ encoder: 'neighbour' }, '--encoder neighbour'],
-    ] as const) {
-      change(options);
-      for (const command of ['resume', 'view'])
-        refused(await dpmesh([command, other]), `earlier has ${flag}, `, 'start again with dpmesh train');
-    }
-    const flags = ['--data', data, '--out', path('e.npy')];
-    const { code, stderr } = await dpmesh(['predict', '--run', other, ...flags]);
-    assert.equal(code, 0, stderr);
-    assert.deepEqual(readNpy(path('e.npy')).data, labelsOf(run).data);
   });
 });
 

@@ -310,7 +310,7 @@ describe('a run directory from elsewhere', () => {
       [{ data: { rows: 0 } }, 'not a valid run.json (data: '],
       [{ data: { blockRows: 0 } }, 'not a valid run.json (data: '],
       [{ identity: 'wasm\ndpmesh: all is well' }, 'not a valid run.json (identity)'],
-      [{ dpmesh: '9.0.0\ndpmesh: all is well' }, 'written by dpmesh 9.0.0\ufffd'],
+      [{ format: 9, dpmesh: '9.0.0\ndpmesh: all is well' }, 'the version that wrote it (9.0.0\ufffd'],
     ] as [object, string][]) {
       const at = withRunJson((file) => {
         for (const [key, value] of Object.entries(change))

@@ -5,6 +5,8 @@ import { join } from 'node:path';
 import { before, describe, test } from 'node:test';
 import { readNpy, writeNpy } from '../../data/npy.ts';
 import { generator } from '../../model/random.ts';
+import { readModel } from '../../run/model-file.ts';
+import { runFiles } from '../../run/run-files.ts';
 import {
   dpmesh,
   easyData,
@@ -38,8 +40,7 @@ const QUICK = ['--no-http', '--split-merge-every', 3] as const;
 const train = (data: string, name: string, ...flags: (string | number)[]) =>
   dpmesh(trainArgs(data, path(name), ...QUICK, ...flags));
 
-const transformOf = (name: string) =>
-  JSON.parse(readFileSync(join(path(name), 'model', 'transform.json'), 'utf8'));
+const modelOf = (name: string) => readModel(runFiles(path(name)));
 const embedded = embeddedData(folder, 'embedded', ROWS);
 const thin = thinData(folder, 'thin', ROWS);
 
@@ -112,8 +113,8 @@ describe('the graph likelihood', () => {
     const { ari } = jsonOf(ended);
     assert.ok(ari > 0.95, `ARI ${ari}`);
     assert.ok(ended.stderr.includes('\ngraph likelihood: asked for\n'), ended.stderr);
-    const { columns, dim, normalize, before } = transformOf('few');
-    assert.deepEqual([columns, dim, normalize, before], [[0, 1, 2], 3, false, undefined]);
+    const { scale, unit, before } = modelOf('few').model;
+    assert.deepEqual([[...scale!.columns], unit, before], [[0, 1, 2], undefined, undefined]);
     const { shape, data } = readNpy(join(path('few'), 'mixture', 'means.npy'));
     assert.equal(shape[1], 3);
     assert.ok(
@@ -126,7 +127,7 @@ describe('the graph likelihood', () => {
     const flags = ['--likelihood', 'graph', '--transform', 'pca:8', '--labels', embedded.labels];
     const { k, ari } = jsonOf(await train(embedded.data, 'pca', ...flags));
     assert.deepEqual([k, ari], [K, 1]);
-    assert.equal(transformOf('pca').dim, 8);
+    assert.equal(modelOf('pca').model.project!.bias.length, 8);
   });
 
   test('is not taken where a transform or the Gaussian likelihood is asked for', async () => {

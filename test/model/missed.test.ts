@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { centresOf, distanceFrom, reachOf } from '../../model/description/distances.ts';
+import { mStep } from '../../model/gaussian/mstep.ts';
 import { niwPrior } from '../../model/gaussian/niw.ts';
 import { type FarRows, missedClusters, totalOf } from '../../model/missed.ts';
-import { mStep } from '../../model/mixture.ts';
 import type { Covariance } from '../../model/statistics.ts';
 import { COVARIANCES, normals, statisticsOf } from './support.ts';
 

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
+import { mStep } from '../../model/gaussian/mstep.ts';
 import { niwPrior, pointEstimate } from '../../model/gaussian/niw.ts';
-import { mStep } from '../../model/mixture.ts';
 import { normalRows, statisticsOf } from './support.ts';
 
 const prior = niwPrior({

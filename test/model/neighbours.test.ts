@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
+import { nearestPairs } from '../../model/gaussian/nearest-pairs.ts';
 import { cholesky } from '../../model/linalg.ts';
-import { type Mixture, nearestPairs } from '../../model/mixture.ts';
+import type { Mixture } from '../../model/mixture.ts';
 import { COVARIANCES, close, forAll, fullCovariance, normalRows, positiveDefinite } from './support.ts';
 
 function mixtureOf(seed: number, k: number, d: number, covariance: 'full' | 'diag'): Mixture {

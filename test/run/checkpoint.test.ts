@@ -39,6 +39,7 @@ import {
   encoderFile,
   foreignTo,
   newestCheckpoint,
+  readCheckpoint,
   readEncoder,
   saveCheckpoint,
 } from '../../run/checkpoints.ts';
@@ -449,6 +450,8 @@ describe('checkpoint files', () => {
       null,
     );
     assert.match(warnings.join(), /it has format 7, this dpmesh reads format 2/);
+    const { problem } = readCheckpoint(path) as { problem: string };
+    assert.match(problem, /it has format 7/);
   });
 });
 

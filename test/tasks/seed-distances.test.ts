@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { chooseByWeight } from '../../model/mixture.ts';
+import { chooseByWeight } from '../../model/gaussian/kmeans.ts';
 import { generator } from '../../model/random.ts';
 import { nd } from '../../proto/tensors.ts';
 import type { Task } from '../../tasks/table.ts';

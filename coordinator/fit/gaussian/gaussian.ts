@@ -1,8 +1,8 @@
 import { UserError } from '../../../base/user-error.ts';
 import { componentsOf, sumsByCluster } from '../../../model/gaussian/components.ts';
+import { chooseByWeight, lloydCentres } from '../../../model/gaussian/kmeans.ts';
 import { componentTrees, evidenceHalves, evidenceTree } from '../../../model/hierarchy/evidence-tree.ts';
 import { halfSize } from '../../../model/layout.ts';
-import { chooseByWeight, lloydCentres } from '../../../model/mixture.ts';
 import { generator } from '../../../model/random.ts';
 import type { State } from '../../../model/state.ts';
 import type { RunConfig } from '../../../run/config.ts';

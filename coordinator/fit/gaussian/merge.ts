@@ -1,7 +1,8 @@
 import { accepts, logEvidence, logMergeRatio } from '../../../model/gaussian/hastings.ts';
+import { nearestPairs } from '../../../model/gaussian/nearest-pairs.ts';
 import { cutOfOccupied, occupiedOf } from '../../../model/hierarchy/dendrogram.ts';
 import { evidenceTree } from '../../../model/hierarchy/evidence-tree.ts';
-import { type Mixture, nearestPairs } from '../../../model/mixture.ts';
+import type { Mixture } from '../../../model/mixture.ts';
 import { generator } from '../../../model/random.ts';
 import type { Step } from '../../../model/schedule.ts';
 import type { State } from '../../../model/state.ts';

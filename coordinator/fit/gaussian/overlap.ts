@@ -2,6 +2,7 @@ import { mean as average, sampleStandardDeviation } from 'simple-statistics';
 import { concat } from '../../../model/arrays.ts';
 import { movedKinds } from '../../../model/gaussian/columns.ts';
 import { CLOSE } from '../../../model/gaussian/evidence-for-k.ts';
+import { nearestCentre } from '../../../model/gaussian/kmeans.ts';
 import {
   learnsNu,
   logMarginal,
@@ -24,7 +25,6 @@ import {
 } from '../../../model/gaussian/soft-split.ts';
 import { discriminantRule } from '../../../model/gaussian/splits.ts';
 import { minus, moveToMean, rootOf, whitened } from '../../../model/linalg.ts';
-import { nearestCentre } from '../../../model/mixture.ts';
 import { generator, type Rng } from '../../../model/random.ts';
 import { MOST_LABELLED_BY_MIXTURE, type State } from '../../../model/state.ts';
 import {

@@ -1,10 +1,10 @@
 import { splitEvenly } from '../../../model/arrays.ts';
 import type { Cell } from '../../../model/cells.ts';
 import { isTiny } from '../../../model/gaussian/hastings.ts';
+import { lloydCentres } from '../../../model/gaussian/kmeans.ts';
 import type { Niw } from '../../../model/gaussian/niw.ts';
 import { type LinearRule, nearestRule } from '../../../model/gaussian/splits.ts';
 import { whitener } from '../../../model/linalg.ts';
-import { lloydCentres } from '../../../model/mixture.ts';
 import type { Parts, State } from '../../../model/state.ts';
 import { mean, shift } from '../../../model/statistics.ts';
 import { byCluster as byNet, type Partition, type Rounds } from '../../../tasks/cells/ask.ts';

@@ -5,14 +5,13 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import {
-  createSettling,
   type Manifest,
   nameProblem,
   type Part,
   readManifest,
-  sortOut,
   writeManifest,
 } from '../../../library/follow/manifest.ts';
+import { createSettling, sortOut } from '../../../library/follow/settled-parts.ts';
 import { FORMAT } from '../../../run/finished-run.ts';
 
 const at = (ms: number) => new Date(ms).toISOString();

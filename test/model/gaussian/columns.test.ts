@@ -4,12 +4,12 @@ import { centresOf, distanceFrom } from '../../../model/description/distances.ts
 import { asDistance, columnKinds, movedKinds } from '../../../model/gaussian/columns.ts';
 import { eStepOf } from '../../../model/gaussian/estep.ts';
 import { logSplitRatio } from '../../../model/gaussian/hastings.ts';
+import { mStep } from '../../../model/gaussian/mstep.ts';
 import { gaussianPart, logMarginal, niwPrior, pointEstimate } from '../../../model/gaussian/niw.ts';
 import { singleClusterGain } from '../../../model/gaussian/single-cluster.ts';
 import { responsibilities } from '../../../model/gaussian/soft-split.ts';
 import { discriminantAxes, shapeAxes } from '../../../model/gaussian/splits.ts';
 import { minus } from '../../../model/linalg.ts';
-import { mStep } from '../../../model/mixture.ts';
 import { generator } from '../../../model/random.ts';
 import type { Covariance } from '../../../model/statistics.ts';
 import { COVARIANCES, close, statisticsOf } from '../support.ts';

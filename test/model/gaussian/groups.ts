@@ -6,12 +6,13 @@ import {
   pairEvidence,
 } from '../../../model/gaussian/combining.ts';
 import { lightness, predictedMoments } from '../../../model/gaussian/kurtosis.ts';
+import { mStep } from '../../../model/gaussian/mstep.ts';
 import { type ComponentPair, neighbourPairs } from '../../../model/gaussian/neighbour-pairs.ts';
 import { niwPrior } from '../../../model/gaussian/niw.ts';
 import { type SimulatedRows, simulateRows } from '../../../model/gaussian/simulated-rows.ts';
 import { responsibilities } from '../../../model/gaussian/soft-split.ts';
 import { minus, squaredNorm, whitener } from '../../../model/linalg.ts';
-import { type Mixture, mStep } from '../../../model/mixture.ts';
+import type { Mixture } from '../../../model/mixture.ts';
 import { generator } from '../../../model/random.ts';
 import { softStatistics } from '../../../model/statistics.ts';
 

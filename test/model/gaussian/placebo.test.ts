@@ -1,8 +1,8 @@
 // Rows drawn from mixtures of which every component is a cluster: whatever is joined is wrong, in at most 1 % of the draws.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { chooseByWeight } from '../../../model/gaussian/kmeans.ts';
 import { minus } from '../../../model/linalg.ts';
-import { chooseByWeight } from '../../../model/mixture.ts';
 import { randomNumbers } from '../../coordinator/fit/support.ts';
 import { groupsOf, type Labelled } from './groups.ts';
 

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { mStep } from '../../../model/gaussian/mstep.ts';
 import { niwPrior } from '../../../model/gaussian/niw.ts';
-import { mStep } from '../../../model/mixture.ts';
 import { generator } from '../../../model/random.ts';
 import { addRow, statisticsLength } from '../../../model/statistics.ts';
 import { unchangedClusters } from '../../../model/stream/drift.ts';

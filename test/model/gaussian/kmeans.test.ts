@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { chooseByWeight, lloydCentres, seedCandidate } from '../../model/mixture.ts';
-import { close } from './support.ts';
+import { chooseByWeight, lloydCentres, seedCandidate } from '../../../model/gaussian/kmeans.ts';
+import { close } from '../support.ts';
 
 const centres = [Float64Array.of(0, 0), Float64Array.of(4, 0)];
 const rows = Float32Array.of(0, 0, 1, 0, 4, 3, 2, 0);
