@@ -11,12 +11,11 @@ import {
 } from '../../base/http.ts';
 import { dpmeshVersion } from '../../base/package.ts';
 import { oneLine } from '../../base/text.ts';
-import { createBudget, readBody } from './bodies.ts';
+import { createBudget, readBody, refusal } from './bodies.ts';
 import type { ServeMetrics } from './metrics.ts';
 import type { Model } from './model.ts';
 import type { Models } from './models.ts';
 import { OUTPUTS, readRequest, writeResponse } from './protocol.ts';
-import { refusal } from './request-json.ts';
 
 /** The routes of the Open Inference Protocol, version 2, over HTTP. */
 

@@ -1,7 +1,11 @@
 import type { IncomingMessage } from 'node:http';
-import { refusal } from './request-json.ts';
+import { UserError } from '../../base/user-error.ts';
 
 /** The bodies of requests, within limits. */
+
+/** A UserError that is answered with this status. */
+export const refusal = (statusCode: number, message: string) =>
+  Object.assign(new UserError(message), { statusCode });
 
 /** Bytes of one. */
 const MOST_BYTES = 64 << 20;

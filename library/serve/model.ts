@@ -7,8 +7,8 @@ import { loadLabeller } from '../../run/passes/labeller.ts';
 import { columnsOf, largestOf, readTrainedModel } from '../../run/trained-model.ts';
 import { predictedColumns } from '../predicted-columns.ts';
 import { createBatches, type OutputColumns } from './batches.ts';
+import { refusal } from './bodies.ts';
 import { type InferRequest, OUTPUTS, type OutputName, PIECE_NUMBERS, type Signature } from './protocol.ts';
-import { refusal } from './request-json.ts';
 
 const isOfMap = (output: OutputName) => MAP_COLUMNS.some((name) => name === output);
 

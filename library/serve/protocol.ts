@@ -4,8 +4,7 @@ import { concatenated, ranges, yieldToEventLoop } from '../../base/slices.ts';
 import { decode, parseDtype } from '../../data/arrays/dtype.ts';
 import { ROW_NUMBERS, type RowNumber } from '../../model/row-columns.ts';
 import { MAP_COLUMNS } from '../../run/label-table.ts';
-import type { Body } from './bodies.ts';
-import { type NumberList, readRequestJson, refusal } from './request-json.ts';
+import { type Body, refusal } from './bodies.ts';
 
 /** Requests and responses of the Open Inference Protocol, version 2, with binary data: pure functions of their bytes. */
 
@@ -38,8 +37,8 @@ const ONLY_ASKED: readonly OutputName[] = ['probabilities', 'component', ...MAP_
 export type OutputName = keyof typeof OUTPUTS;
 export type OutputArray = Int32Array | Float32Array | Float64Array;
 
-/** Bytes of JSON, which take much of the time of the one thread. */
-const MOST_JSON = 16 << 20;
+/** Bytes of JSON: it is parsed at once, and others wait. */
+const MOST_JSON = 4 << 20;
 /** Numbers that are read or written without giving others their turn. */
 export const PIECE_NUMBERS = 1 << 14;
 /** Characters of a number and what is between two, in JSON. */
@@ -58,8 +57,8 @@ const request = object({
       name,
       shape: list(size),
       datatype: name,
-      // The index of the numbers among those that were read.
-      data: z.optional(z.tuple([size], 'must be a list of numbers')),
+      // Too many for a schema: `numbersIn` looks at each.
+      data: z.optional(z.unknown()),
       parameters: z.optional(object({ binary_data_size: z.optional(size) })),
     }),
   ),
@@ -111,11 +110,7 @@ export async function readRequest(
       `the JSON has more than ${MOST_JSON} bytes: send fewer rows at a time, or binary data`,
     );
   take(length);
-  const { id, inputs, outputs, parameters, lists } = await parsed(
-    body.copy(0, length),
-    signature.columns,
-    take,
-  );
+  const { id, inputs, outputs, parameters } = parsed(body.copy(0, length));
   if (inputs.length !== 1) throw bad(`the request has ${inputs.length} inputs: send one, called rows`);
   const [input] = inputs;
   const rows = rowsOf(input, signature.columns, body.length);
@@ -132,15 +127,20 @@ export async function readRequest(
   const wanted = asked ?? usual;
   takeAnswer(rows, wanted, signature, take);
   const count = rows * signature.columns;
-  const stored = { body, jsonLength, list: input.data && lists[input.data[0]] };
-  return { id, rows, outputs: wanted, ...(await valuesOf(input, count, stored, take)) };
+  return { id, rows, outputs: wanted, ...(await valuesOf(input, count, { body, jsonLength }, take)) };
 }
 
-/** The request in JSON, and the numbers in it. */
-async function parsed(json: Buffer, columns: number, take: Take) {
-  const { content, lists } = await readRequestJson(json, columns, take);
+function parsed(json: Buffer): z.infer<typeof request> {
+  let content: unknown;
+  try {
+    content = JSON.parse(json.toString());
+  } catch {
+    throw bad(
+      'the request is not JSON, which has no NaN nor Infinity: send an object with inputs, as the Open Inference Protocol has it',
+    );
+  }
   const { error, data } = request.safeParse(content);
-  if (data) return { ...data, lists };
+  if (data) return data;
   const [{ path, message }] = error.issues;
   throw bad(`${path.length ? path.join('.') : 'the request'} ${message}`);
 }
@@ -181,7 +181,7 @@ function takeAnswer(rows: number, outputs: InferRequest['outputs'], { k }: Signa
 async function valuesOf(
   { name, datatype, shape, data, parameters }: Input,
   count: number,
-  { body, jsonLength, list }: { body: Body; jsonLength: number | null; list: NumberList | undefined },
+  { body, jsonLength }: { body: Body; jsonLength: number | null },
   take: Take,
 ): Promise<Pick<InferRequest, 'values' | 'sent'>> {
   const descr = INPUT_TYPES.get(datatype);
@@ -194,12 +194,11 @@ async function valuesOf(
   if (bytes === undefined) {
     if (jsonLength !== null && jsonLength < body.length)
       throw bad(`there are bytes behind the JSON: ${name} needs the parameter binary_data_size`);
-    if (!list) throw bad(`${name} has no data: send a list of numbers`);
-    if (list.count !== count) throw wrongCount();
-    if (list.pieces.length === 1) return { values: list.pieces[0], sent: list.sent };
-    take(Float32Array.BYTES_PER_ELEMENT * count);
-    const values = await concatenated(list.pieces, new Float32Array(count));
-    return { values, sent: list.sent };
+    if (!Array.isArray(data)) throw bad(`${name} has no data: send a list of numbers`);
+    take((Float64Array.BYTES_PER_ELEMENT + Float32Array.BYTES_PER_ELEMENT) * count);
+    const numbers = numbersIn(data, shape.at(-1)!);
+    if (numbers.length !== count) throw wrongCount();
+    return { values: new Float32Array(numbers), sent: (at) => numbers[at] };
   }
   if (data !== undefined) throw bad(`${name} has both data and binary_data_size: leave one of them out`);
   const dtype = parseDtype(descr);
@@ -220,6 +219,18 @@ async function valuesOf(
     values.set(stored(from, to), from);
   }
   return { values, sent: (at) => stored(at, at + 1)[0] };
+}
+
+/** The numbers of a list, or of the rows in it. */
+function numbersIn(data: readonly unknown[], columns: number): number[] {
+  const areRows = Array.isArray(data[0]);
+  const odd = areRows && data.find((row) => !Array.isArray(row) || row.length !== columns);
+  if (odd)
+    throw bad(`data: a row has ${(odd as unknown[]).length ?? 'no'} numbers, and must have ${columns}`);
+  const numbers = areRows ? data.flat() : data;
+  const wrong = numbers.findIndex((value) => typeof value !== 'number');
+  if (wrong >= 0) throw bad(`data: value ${wrong} (counted from 0) is not a number`);
+  return numbers as number[];
 }
 
 export interface InferResponse {

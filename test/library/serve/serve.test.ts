@@ -596,57 +596,62 @@ describe('parts', () => {
     assert.equal(batches.waiting(), 0);
   });
 
-  test('a long list of numbers is read in pieces, as if it were not', async () => {
-    const signature = { columns: 1, k: 1, outputs: ['label'] as const };
+  const readOf = (json: string, columns: number) =>
+    readRequest(bodyOf(json), null, { columns, k: 1, outputs: ['label'] }, () => {});
+
+  test('numbers are sent in a list, or in rows of it', async () => {
     const values = Float32Array.from({ length: 50_000 }, (_, i) => Math.sin(i));
-    const text = JSON.stringify({ inputs: [input(Array.from(values), [50_000, 1])] });
-    const read = (json: string) => readRequest(bodyOf(json), null, signature, () => {});
-    const request = await read(text);
-    assert.deepEqual(request.values, values);
-    assert.equal(request.sent(49_999), values[49_999]);
-    for (const spaced of ['"data" : [ ', '"data":[\n'])
-      assert.deepEqual((await read(text.replace('"data":[', spaced))).values, values);
-    const middle = text.indexOf(',', 400_000);
-    const changed = (more: string) => text.slice(0, middle) + more + text.slice(middle);
-    await assert.rejects(read(changed(',null')), /data: value \d+ \(counted from 0\) is not a number/);
-    await assert.rejects(read(changed(',1')), /not as much data/);
-    await assert.rejects(read(changed(',,')), /something other than numbers/);
-    await assert.rejects(read(changed(',"data":[')), /something other than numbers/);
-    await assert.rejects(read(changed(']')), /too many values beside its numbers/);
     const rows = Array.from({ length: 25_000 }, (_, i) => Array.from(values.subarray(2 * i, 2 * i + 2)));
-    const nested = JSON.stringify({ inputs: [input(rows, [25_000, 2])] }).replaceAll('],[', '] , [');
-    const two = (json: string) => readRequest(bodyOf(json), null, { ...signature, columns: 2 }, () => {});
-    const ofRows = await two(nested);
-    assert.deepEqual(ofRows.values, values);
-    assert.equal(ofRows.sent(49_999), values[49_999]);
-    await assert.rejects(
-      two(nested.replace(/] , \[.*?]/, '] , [1]')),
-      /a row has 1 numbers, and must have 2/,
-    );
-    await assert.rejects(two(nested.replace(']]', ']')), /something other than numbers/);
-    await assert.rejects(two(`${nested.slice(0, -1)}${' '.repeat(17 << 20)}}`), { statusCode: 413 });
-    const named = text.replace('"rows"', JSON.stringify('a "data":[1]'));
-    assert.deepEqual((await read(named)).values, values);
+    for (const data of [Array.from(values), rows]) {
+      const request = await readOf(JSON.stringify({ inputs: [input(data, [25_000, 2])] }), 2);
+      assert.deepEqual(request.values, values);
+      assert.equal(request.sent(49_999), values[49_999]);
+    }
+    for (const [data, says] of [
+      [[1, 2, null, 4], /data: value 2 \(counted from 0\) is not a number/],
+      [
+        [
+          [1, 2],
+          [3, '4'],
+        ],
+        /data: value 3 \(counted from 0\) is not a number/,
+      ],
+      [
+        [
+          [1, 2],
+          [[3], 4],
+        ],
+        /data: value 2 \(counted from 0\) is not a number/,
+      ],
+      [[[1, 2], [3]], /a row has 1 numbers, and must have 2/],
+      [[1, 2, 3], /not as much data/],
+      ['1,2', /data/],
+    ] as [unknown[], RegExp][])
+      await assert.rejects(readOf(JSON.stringify({ inputs: [input(data, [2, 2])] }), 2), says);
+    for (const json of ['', '{"inputs":', '[NaN]', '\u0000', '{}]'])
+      await assert.rejects(readOf(json, 2), /is not JSON/, json);
+    await assert.rejects(readOf(' '.repeat((4 << 20) + 1), 2), { statusCode: 413 });
   });
 
-  test('what is no request is refused before much of it is read, whatever it repeats', async () => {
-    const signature = { columns: 1, k: 1, outputs: ['label'] as const };
-    for (const [begin, repeated] of [
-      ['', '""'],
-      ['{"inputs":[{', '"":'],
-      ['{"inputs":[{', '"data":'],
-      ['{"inputs":[{"data"', ':'],
-      ['{"inputs":[', '{},'],
-      ['{"inputs":[{"shape":[', '-1,'],
-      ['', '['],
-    ]) {
-      const json = begin + repeated.repeat(40_000);
-      await assert.rejects(
-        readRequest(bodyOf(json), null, signature, () => {}),
-        /too many values/,
-        repeated,
-      );
-    }
+  test('the most JSON of anything is refused before others have waited long', async () => {
+    const most = 4 << 20;
+    let slowest = 0;
+    for (const head of ['', '{"inputs":[', '{"inputs":[{"name":"x","datatype":"FP32","shape":[1,1],"data":['])
+      for (const [unit, end] of [
+        ['{},', '{}'],
+        ['[],', '[]'],
+        ['"",', '""'],
+        ['[', ''],
+        ['1,', '1'],
+        ['{"a":', ''],
+      ]) {
+        const close = head ? (/data/.test(head) ? ']}]}' : ']}') : '';
+        const body = `${head}${unit.repeat((most - 100 - head.length) / unit.length)}${end}${close}`;
+        const before = process.cpuUsage().user;
+        await assert.rejects(readOf(body, 1), (error: { statusCode?: number }) => error.statusCode === 400);
+        slowest = Math.max(slowest, (process.cpuUsage().user - before) / 1e6);
+      }
+    assert.ok(slowest < 5, `${slowest} s`);
   });
 
   test('a body is what arrived, however it is cut', () => {
