@@ -1,13 +1,11 @@
-// The Python client, with numpy alone: fits and predicts. All of its tests: python.all.test.ts.
+// The Python client, with numpy alone, on the oldest version: fits and predicts. All of its tests: python.all.test.ts.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { environment, python, pythons } from './pythons.ts';
+import { environment, NONE, python, pythons } from './pythons.ts';
 
-const [[version, path] = ['', '']] = pythons();
+const versions = pythons();
 
-test('the Python client fits and predicts', {
-  skip: path ? false : 'there is no Python 3.10 to 3.13 with venv',
-}, async () => {
-  const numpy = await environment(path, version, ['numpy']);
+test('the Python client fits and predicts', { skip: versions ? false : NONE }, async () => {
+  const numpy = await environment(versions!.oldest, ['numpy']);
   assert.match(await python(numpy, '-m', 'unittest', 'test_estimator.Fitted'), /^OK$/m);
 });

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { execFile, execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { existsSync, readdirSync, renameSync, rmSync } from 'node:fs';
+import { existsSync, readdirSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { homedir, tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -10,12 +10,18 @@ import { createInterface } from 'node:readline';
 import { promisify } from 'node:util';
 import { MAIN, ROOT } from '../bench/processes.ts';
 import { dpmesh, scratch } from '../e2e/support.ts';
+import { once } from '../once.ts';
 
 export const CLIENT = join(ROOT, 'clients/python');
 export const TESTS = join(CLIENT, 'tests');
 const VERSIONS = ['3.10', '3.11', '3.12', '3.13'];
 
+export const NONE = 'there is no Python 3.10 to 3.13 with venv';
+
 export const folder = scratch();
+
+/** Begins the paths of what is kept for the next tests. */
+const SHARED = join(tmpdir(), `dpmesh-python-${process.getuid?.()}`);
 
 /** Pythons of pyenv, which are not all on the PATH. */
 function pyenvPythons(): string[] {
@@ -23,8 +29,26 @@ function pyenvPythons(): string[] {
   return existsSync(root) ? readdirSync(root).map((name) => join(root, name, 'bin/python')) : [];
 }
 
-/** The Pythons that can be used, by version; first the one that `python3` is, if that is new enough. */
-export function pythons(): Map<string, string> {
+export interface Python {
+  version: string;
+  path: string;
+}
+
+/**
+ * The Pythons that can be used: the oldest and the newest version, and `main`, which is what `python3` is if that is new enough; null if
+ * there is none.
+ */
+export function pythons(): Record<'oldest' | 'main' | 'newest', Python> | null {
+  const found = installed();
+  if (!found.size) return null;
+  const of = (version: string): Python => ({ version, path: found.get(version)! });
+  const [main] = found.keys();
+  const inOrder = VERSIONS.filter((version) => found.has(version));
+  return { oldest: of(inOrder[0]), main: of(main), newest: of(inOrder.at(-1)!) };
+}
+
+/** Paths by version, that of `python3` first. */
+function installed(): Map<string, string> {
   const found = new Map<string, string>();
   for (const name of ['python3', ...VERSIONS.map((version) => `python${version}`), ...pyenvPythons()])
     try {
@@ -66,7 +90,8 @@ export async function python(path: string, ...args: string[]): Promise<string> {
     DPMESH: MAIN,
     DPMESH_TEST_COMMANDS: COMMANDS,
     PYTHONPATH: join(CLIENT, 'src'),
-    PYTHONDONTWRITEBYTECODE: '1',
+    // What is imported is compiled once, and nothing is written beside sources.
+    PYTHONPYCACHEPREFIX: `${SHARED}-compiled`,
     // Another session may use the same folder.
     IPYTHONDIR: join(folder, 'ipython'),
   };
@@ -85,34 +110,26 @@ export async function python(path: string, ...args: string[]): Promise<string> {
 }
 
 /** The Python of an environment with these packages, which is made once. */
-export async function environment(base: string, version: string, packages: string[]): Promise<string> {
-  const hash = createHash('sha256').update(packages.join()).digest('hex').slice(0, 8);
-  const home = join(tmpdir(), `dpmesh-python-${process.getuid?.()}-${version}-${hash}`);
-  if (!existsSync(home)) {
-    const made = `${home}.${process.pid}`;
-    await python(base, '-m', 'venv', made);
-    await python(join(made, 'bin/python'), '-m', 'pip', 'install', '-q', ...packages);
-    try {
-      renameSync(made, home);
-    } catch {
-      // Another process was first.
-      rmSync(made, { recursive: true });
-    }
-  }
+export async function environment({ path, version }: Python, packages: string[]): Promise<string> {
+  // There are none of these for Python 3.10: there the last ones that there are.
+  const wanted = version === '3.10' ? packages.map((name) => name.split('==')[0]) : packages;
+  const hash = createHash('sha256').update(wanted.join()).digest('hex').slice(0, 8);
+  const home = `${SHARED}-${version}-${hash}`;
+  await once(home, async (made) => {
+    await python(path, '-m', 'venv', made);
+    await python(join(made, 'bin/python'), '-m', 'pip', 'install', '-q', '--no-compile', ...wanted);
+  });
   return join(home, 'bin/python');
 }
 
-/** What all tests need; the other versions need numpy alone. */
-const ALL = [
+/** What all tests need but test_cells.py. */
+export const ALL = [
   ...['numpy==2.4.6', 'pandas==3.1.1', 'pyarrow==26.0.1', 'scikit-learn==1.9.1', 'mypy==2.4.1'],
   ...['hatchling==1.33.0', 'nbclient==0.11.0', 'ipykernel==7.4.0'],
-  ...['onnx==1.23.2', 'onnxruntime==1.32.0', 'ray[default]==2.60.0'],
+  ...['onnx==1.23.2', 'onnxruntime==1.32.0', 'ray==2.60.0'],
 ];
-/** AnnData does not go with the pandas above. */
+/** What that needs: AnnData does not go with the pandas above. */
 export const CELLS = ['numpy==2.4.6', 'pandas==2.3.3', 'scipy==1.17.1', 'anndata==0.12.19'];
-/** There are none of these for Python 3.10: there the last ones that there are. */
-export const packagesFor = (version: string, packages = ALL) =>
-  version === '3.10' ? packages.map((name) => name.split('==')[0]) : packages;
 
 /** Runs test files of the client. */
 export async function assertPassed(path: string, ...names: string[]): Promise<void> {

@@ -8,9 +8,9 @@ import { parquetWriteBuffer } from 'hyparquet-writer';
 import { readNpy } from '../../data/npy.ts';
 import { killGroup, ROOT } from '../bench/processes.ts';
 import { assertNoneLeft, ENDLESS, easyData, K, QUICK, type TestData, until } from '../e2e/support.ts';
-import { folder, pythons } from './pythons.ts';
+import { folder, NONE, pythons } from './pythons.ts';
 
-const [[, base] = ['', '']] = pythons();
+const base = pythons()?.main.path ?? '';
 const venv = join(folder, 'venv');
 const bin = join(venv, 'bin');
 /** Python, pip and dpmesh alone. */
@@ -44,7 +44,7 @@ for (const name of names) if (places[name] !== null) await import(places[name] ?
 console.log(names.length);
 `;
 
-describe('the wheel', { skip: base ? false : 'there is no Python 3.10 to 3.13 with venv' }, () => {
+describe('the wheel', { skip: base ? false : NONE }, () => {
   let wheel: string;
   let carried: string;
   let node: string;
