@@ -1,7 +1,15 @@
 // The packed package, installed in an empty folder: strict TypeScript, plain JavaScript, and the programs of the docs.
 import assert from 'node:assert/strict';
 import { execFileSync, spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { isBuiltin } from 'node:module';
 import { dirname, join, relative, resolve } from 'node:path';
 import { before, describe, test } from 'node:test';
@@ -11,9 +19,6 @@ const folder = scratch();
 const app = join(folder, 'app');
 const installed = join(app, 'node_modules/dpmesh');
 const root = resolve('.');
-
-const npm = (args: string[], cwd: string) =>
-  execFileSync('npm', [...args, '--silent'], { cwd, encoding: 'utf8', timeout: 240_000 });
 
 /** Runs a program in the application's folder and asserts that none of its processes is left. */
 async function program(args: string[]) {
@@ -29,12 +34,29 @@ async function program(args: string[]) {
 
 const put = (name: string, text: string) => writeFileSync(join(app, name), text);
 
+/** Packages that an installation has: those of the lock file that are not for development alone. */
+function productionPackages(): string[] {
+  const { packages } = JSON.parse(readFileSync(join(root, 'package-lock.json'), 'utf8'));
+  return Object.entries<{ dev?: true }>(packages)
+    .filter(
+      ([path, { dev }]) =>
+        /^node_modules\/(@[^/]+\/)?[^/]+$/.test(path) && !dev && existsSync(join(root, path)),
+    )
+    .map(([path]) => path);
+}
+
 before(() => {
-  mkdirSync(app, { recursive: true });
+  mkdirSync(installed, { recursive: true });
   // Without scripts: `prepare` would rebuild files that other tests are using.
-  const tarball = npm(['pack', '--ignore-scripts', '--pack-destination', folder], root).trim();
+  const args = ['pack', '--ignore-scripts', '--silent', '--pack-destination', folder];
+  const tarball = execFileSync('npm', args, { cwd: root, encoding: 'utf8', timeout: 240_000 }).trim();
+  execFileSync('tar', ['-xf', join(folder, tarball), '-C', installed, '--strip-components=1']);
+  // As npm would, from what is here already; its own are what it may import.
+  for (const path of productionPackages()) {
+    mkdirSync(dirname(join(app, path)), { recursive: true });
+    symlinkSync(join(root, path), join(app, path));
+  }
   put('package.json', '{"name":"app","type":"module","private":true}');
-  npm(['install', '--prefer-offline', '--no-audit', '--no-fund', join(folder, tarball)], app);
   put(
     'tsconfig.json',
     JSON.stringify({

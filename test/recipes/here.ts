@@ -34,6 +34,8 @@ export interface How {
   relay?: boolean;
   /** After so many epochs, of encoder and clusters, the worker that is about to compute dies, and another joins. */
   deathAfter?: number;
+  /** Kinds of tasks of which the first one kills the worker that is given it, and another joins. Those that have come are taken out. */
+  deadly?: Set<string>;
   /** Where the directory is copied at its first checkpoint after each epoch, into a folder with the epoch's number: what a kill would leave there. */
   copies?: string;
 }
@@ -143,7 +145,7 @@ const loaded = (name: string) => (name === 'webgpu' ? (device ??= loadBackend(na
 
 /** Workers of a run in this process, and what they have done. */
 function teamOf(
-  { workers = 1, backend: name = 'wasm', relay = false, deathAfter = Infinity }: How,
+  { workers = 1, backend: name = 'wasm', relay = false, deathAfter = Infinity, deadly = new Set() }: How,
   dataRoots: string[],
   epochs: () => number = () => 0,
 ) {
@@ -172,19 +174,39 @@ function teamOf(
     return own;
   }
 
+  let isBeforeDeath = true;
+  /** In the place of dead ones, until they have a task: none dies meanwhile, so that the run is not left without workers. */
+  const joining = new Set<number>();
+
   async function join(address: string, number: number): Promise<void> {
     let isDead = false;
-    const whole = await loaded(name);
-    const backend = counting(whole, () => {
-      if (!counts.deaths && epochs() >= deathAfter) {
+    /** Fails if this worker is dead, or dies now. */
+    const survives = (dies: () => boolean) => {
+      if (!isDead && !joining.size && dies()) {
         isDead = true;
         counts.deaths++;
+        joining.add(number + workers);
         all.push(join(address, number + workers));
       }
       if (isDead) throw new BackendFailure('this worker is dead');
-    });
+    };
+    const backend = counting(await loaded(name), () =>
+      survives(() => isBeforeDeath && epochs() >= deathAfter && !(isBeforeDeath = false)),
+    );
+    const computation: typeof COMPUTATION = {
+      ...COMPUTATION,
+      open(inputs) {
+        const opened = COMPUTATION.open(inputs);
+        const run: typeof opened.run = (task, unit) => {
+          survives(() => deadly.delete(task.task));
+          joining.delete(number);
+          return opened.run(task, unit);
+        };
+        return { ...opened, run };
+      },
+    };
     const worker = startWorker({
-      ...{ computation: COMPUTATION, places: [{ connect: address }], reconnectFor: 60_000 },
+      ...{ computation, places: [{ connect: address }], reconnectFor: 60_000 },
       ...{ backend, backendName: name, name: `here/${number}`, dataRoots, log: () => {} },
     });
     endsWithRun(worker.done, () => isDead);
