@@ -265,12 +265,12 @@ async function predictionTable(
   called: OpenedRun['names'] | null,
   force: boolean,
 ) {
-  const { images, outliers, gaussian, has } = predictor;
+  const { images, gaussian, has } = predictor;
   const [quantiles, numbers] = called ? [predictor.quantiles, predictor.ids] : [null, null];
   const id = images ? null : await idOf(predictor, log);
   const source = { images: images ?? undefined, texts: predictor.texts };
   const names = namesOfRows(source, { data: typeof data === 'string' ? data : 'data', id });
-  const columns = predictedColumns({ quantiles, outliers, gaussian, ids: numbers, has }, called ?? []);
+  const columns = predictedColumns({ quantiles, gaussian, ids: numbers, has }, called ?? []);
   const hasIds = names !== null;
   const rowsName = nameOfRows(images ? 'image' : id);
   const table = await createLabelTable(path, rowsName, columns.names, { hasIds, force });

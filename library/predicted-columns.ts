@@ -12,14 +12,13 @@ import type { Labeller, RowLabels } from '../run/passes/labeller.ts';
 export function predictedColumns(
   {
     quantiles,
-    outliers,
     gaussian,
     ids,
     has = NONE_OPTIONAL,
-  }: Pick<Labeller, 'quantiles' | 'outliers' | 'gaussian' | 'ids'> & Partial<Pick<Labeller, 'has'>>,
+  }: Pick<Labeller, 'quantiles' | 'gaussian' | 'ids'> & Partial<Pick<Labeller, 'has'>>,
   called: readonly (Name | null)[] = [],
 ) {
-  const known = quantiles && labelColumns(quantiles, outliers, ids, called, has);
+  const known = quantiles && labelColumns(quantiles, ids, called, has);
   const names: readonly LabelColumn[] = known?.names ?? [
     'cluster',
     ...(has.component ? (['component'] as const) : []),

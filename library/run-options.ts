@@ -54,8 +54,6 @@ export interface ModelOptions {
   soft?: boolean;
   /** Also write which component of the mixture each row is in: components.npy, and a column of tables. @defaultValue false */
   components?: boolean;
-  /** Quantile such as 0.99: rows farther from the centre than that share of their cluster are -1 in the column cluster_or_outlier of labels.csv (above 0 and below 1). @defaultValue none, no such column */
-  outliers?: number | null;
   /** Also write labels.parquet, the same table as labels.csv. @defaultValue false */
   labelsParquet?: boolean;
   /** File: the coordinator writes labels, confidences and distances; shards: workers write them, in parts, into the run directory, which they have to see; without labels.csv. @defaultValue file */

@@ -40,7 +40,7 @@ export const ROW_COLUMNS = {
   log_density: { file: 'log-densities.npy', dtype: '<f4', width: 1, values: 'finite', isOptional: true },
   /** Where it is on the map. */
   map: { file: 'map.npy', dtype: '<f4', width: 2, values: 'finite', isOptional: true },
-  /** 1 for rows that `--outliers` has set apart. */
+  /** 1 for rows that were set apart before training. */
   outliers: { file: 'outliers.npy', dtype: '|b1', width: 1, values: 'flags', isOptional: true },
 } as const satisfies Record<string, RowColumn>;
 

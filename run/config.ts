@@ -40,7 +40,7 @@ export function resolveConfig(
     throw new UserError(
       `${displayName('noise')} needs the density of a Gaussian mixture that labels rows, which ${displayName(unfit)} ${config[unfit]} does not have; leave one of the two out`,
     );
-  const whole = (['soft', 'outliers', 'labelsParquet', 'text', 'texts', 'id', 'encoder'] as const).find(
+  const whole = (['soft', 'labelsParquet', 'text', 'texts', 'id', 'encoder'] as const).find(
     (name) => config.labelsOut === 'shards' && config[name] !== defaultOf(OPTIONS[name], config.schedule),
   );
   if (whole)

@@ -40,11 +40,11 @@ interface RowTitles {
 export async function writeLabelTables(
   out: Pick<RunDirectory, 'path' | 'stream'>,
   titles: RowTitles | null,
-  { outliers, labelsParquet }: Pick<RunConfig, 'outliers' | 'labelsParquet'>,
+  { labelsParquet }: Pick<RunConfig, 'labelsParquet'>,
   { quantiles, rows, ids, has, called }: LabelTablesInput,
   each: (row: number, name: string) => void = () => {},
 ): Promise<void> {
-  const columns = labelColumns(quantiles, outliers, ids, called, has);
+  const columns = labelColumns(quantiles, ids, called, has);
   const files: StreamedFile[] = [];
   const stream = (name: string) => {
     const file = out.stream(name);

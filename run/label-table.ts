@@ -15,16 +15,7 @@ export type LabelFormat = (typeof LABEL_FORMATS)[number];
 
 /** The columns besides the first, which is the number of the row or what names it. Those that are not known are left out. */
 const NUMBER_COLUMNS = [
-  ...([
-    'cluster',
-    'component',
-    ...ROW_NUMBERS,
-    'outlier_score',
-    'log_density',
-    'cluster_or_outlier',
-    'map_x',
-    'map_y',
-  ] as const),
+  ...(['cluster', 'component', ...ROW_NUMBERS, 'outlier_score', 'log_density', 'map_x', 'map_y'] as const),
 ];
 /** What clusters are called. Not `name`, by which many tables name their rows. */
 const NAMES = 'cluster_name';
@@ -54,7 +45,7 @@ export interface LabelTableWriter {
 }
 
 /** Whole numbers; the others are rounded to six decimals. */
-const INTEGERS: readonly string[] = ['cluster', 'component', 'cluster_or_outlier'];
+const INTEGERS: readonly string[] = ['cluster', 'component'];
 
 /** The name of the first column: that of the column of ids, unless another column of the table has that name. */
 export const nameOfRows = (id: string | null): string =>
@@ -263,7 +254,6 @@ export async function parquetFile(sink: ByteSink, columns: readonly ParquetColum
  */
 export function labelColumns(
   quantiles: Float32Array,
-  outliers: number | null,
   ids: readonly number[] | null = null,
   called: readonly (Name | null)[] = [],
   has: Pick<OptionalColumns, 'component' | 'log_density' | 'map'> = NONE_OPTIONAL,
@@ -277,7 +267,6 @@ export function labelColumns(
     'outlier_score',
   ];
   if (has.log_density) names.push('log_density');
-  if (outliers !== null) names.push('cluster_or_outlier');
   if (has.map) names.push(...MAP_COLUMNS);
   return {
     names,
@@ -292,9 +281,6 @@ export function labelColumns(
         ...(component && { component }),
         ...(log_density && { log_density }),
         ...(isNamed && { cluster_name: Array.from(labels, (label) => called[label]?.name ?? '') }),
-        ...(outliers !== null && {
-          cluster_or_outlier: shown.map((label, i) => (score[i] > outliers ? -1 : label)),
-        }),
         ...(map && mapColumns(map)),
       };
     },

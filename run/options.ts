@@ -105,9 +105,6 @@ export const OPTIONS = {
       help: 'also write which component of the mixture each row is in: components.npy, and a column of tables',
       fast: false,
     }),
-    outliers: optional(between(0, 1), 'none, no such column', {
-      help: 'quantile such as 0.99: rows farther from the centre than that share of their cluster are -1 in the column cluster_or_outlier of labels.csv',
-    }),
     labelsParquet: option(yesOrNo(), {
       help: 'also write labels.parquet, the same table as labels.csv',
       fast: false,

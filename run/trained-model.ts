@@ -63,8 +63,6 @@ export interface TrainedModel {
   logged: readonly number[];
   /** The labels of its clusters, by their numbers; null: these. */
   ids: readonly number[] | null;
-  /** The quantile of distances beyond which rows are marked as outliers; null: none. */
-  outliers: number | null;
   /** Are its clusters Gaussians, not communities of a graph? */
   isGaussian: boolean;
   /** What distances are measured and log densities computed by; null without `details`. */
@@ -127,7 +125,6 @@ const aboutSchema = z.object({
       categorical: names,
       id: text,
       text,
-      outliers: orNull(z.number()),
       impute: orNull(z.enum(['mean', 'median', 'drop'])),
       encoding: text,
       sep: text,
@@ -184,7 +181,7 @@ function modelOf(
     constants: model.densities.constants,
     centres: { ...centres, values: model.densities.rows },
   };
-  const { imageSize, outliers, drop, ...table } = config;
+  const { imageSize, drop, ...table } = config;
   const { fill = null, categories = null, aside = [] } = data.table ?? {};
   return {
     version: versionOf(about, files),
@@ -207,7 +204,6 @@ function modelOf(
     images: data.shape && { shape: data.shape, isScaled: imageSize !== null },
     leftOut: data.leftOut,
     logged: [...(log?.columns ?? [])],
-    outliers,
     ids,
     isGaussian: likelihood?.name !== 'graph',
     table: { ...table, drop: [...(drop ?? []), ...aside], label: data.leftOut, fill, categories },

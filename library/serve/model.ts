@@ -25,7 +25,7 @@ export async function loadModel(
   const labeller = await loadLabeller(trained, { details: true, map: true, components: true, log });
   const { k, quantiles, has } = labeller;
   const largest = largestOf(trained);
-  const described = predictedColumns({ ...labeller, outliers: null });
+  const described = predictedColumns(labeller);
   const columns = columnsOf(trained);
   const signature: Signature = {
     ...{ columns, k },

@@ -194,7 +194,8 @@ async function valuesOf(
   if (bytes === undefined) {
     if (jsonLength !== null && jsonLength < body.length)
       throw bad(`there are bytes behind the JSON: ${name} needs the parameter binary_data_size`);
-    if (!Array.isArray(data)) throw bad(`${name} has no data: send a list of numbers`);
+    if (data === undefined) throw bad(`${name} has no data: send a list of numbers`);
+    if (!Array.isArray(data)) throw bad('data must be a list of numbers');
     take((Float64Array.BYTES_PER_ELEMENT + Float32Array.BYTES_PER_ELEMENT) * count);
     const numbers = numbersIn(data, shape.at(-1)!);
     if (numbers.length !== count) throw wrongCount();

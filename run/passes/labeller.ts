@@ -62,8 +62,6 @@ export async function loadLabeller(
     ids: trained.ids,
     /** The dimensions of Gaussian clusters, whose distances say how sure labels are; null with the graph likelihood. */
     gaussian: trained.isGaussian ? transform.dim : null,
-    /** The quantile of `--outliers`. */
-    outliers: trained.outliers,
     /** Of the distances of the run's rows, by cluster; null without `details`. */
     quantiles: measured?.quantiles ?? null,
     /** The optional columns that there are. */

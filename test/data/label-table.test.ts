@@ -11,7 +11,7 @@ import { csvTable, type LabelRows, nameOfRows, parquetTable } from '../../run/la
 const folder = mkdtempSync(join(tmpdir(), 'dpmesh-label-table-'));
 after(() => rmSync(folder, { recursive: true }));
 
-const COLUMNS = ['cluster', 'distance', 'cluster_or_outlier'] as const;
+const COLUMNS = ['cluster', 'distance', 'component'] as const;
 
 function collector() {
   const parts: Buffer[] = [];
@@ -33,7 +33,7 @@ const partsOf = (rows: number[], name: ((row: number) => string) | null): LabelR
       columns: {
         cluster: own.map((row) => row % 7),
         distance: Float32Array.from(own, (row) => row / 3),
-        cluster_or_outlier: own.map((row) => (row % 5 ? row % 7 : -1)),
+        component: own.map((row) => (row % 5 ? row % 7 : -1)),
       },
     };
   });
@@ -61,7 +61,7 @@ describe('a CSV of labels', () => {
     );
     assert.deepEqual(Object.keys(rows[0]), ['na,me', ...COLUMNS]);
     assert.deepEqual(
-      rows.map(({ cluster_or_outlier }) => cluster_or_outlier),
+      rows.map(({ component }) => component),
       ['-1', '1', '2', '3', '4', '-1', '6', '0'],
     );
   });
@@ -88,7 +88,7 @@ describe('a CSV of labels', () => {
     const columns = {
       cluster: values.map(() => 0),
       distance: values,
-      cluster_or_outlier: values.map(() => 0),
+      component: values.map(() => 0),
     };
     const text = written([{ start: 5, ids: null, columns }], 'row');
     const lines = text.trimEnd().split('\n').slice(1);

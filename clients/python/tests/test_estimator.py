@@ -103,7 +103,7 @@ class Fitted(unittest.TestCase):
 
     @classmethod
     def setUpClass(cls) -> None:
-        cls.model = DPMesh(**SEARCH, soft=True, components=True, outliers=0.9).fit(X)
+        cls.model = DPMesh(**SEARCH, soft=True, components=True).fit(X)
 
     def test_clusters_are_found(self) -> None:
         model = self.model
@@ -366,7 +366,7 @@ class Loaded(unittest.TestCase):
             **{"columns": ["a", "b", "c", "k", "d"], "drop": ["d"], "id": "id", "text": "t", "impute": "mean"},
             **{"encoding": "utf-8", "sep": ";", "decimal": ",", "categorical": ["k"], "logarithm": ["c"]},
             **{"min_df": 2, "bm25_weighting": True, "reduce_frequent_words": True, "input_transform": "standard"},
-            **{"sample": 500, "soft": True, "components": True, "outliers": 0.9, "labels_parquet": True, "seed": 2**60 + 1, "shards": 2},
+            **{"sample": 500, "soft": True, "components": True, "labels_parquet": True, "seed": 2**60 + 1, "shards": 2},
             **{"likelihood": "gaussian", "alpha": 5.5, "covariance": "diag", "prior_scale_choice": "isotropic"},
             **{"prior_scale": 0.01, "coarsening": 100, "init_k": 2, "hidden": [8, 4], "lr": 0.02, "sub_lr": 0.03},
             **{"batch_size": 16, "local_steps": 3, "schedule": "paper", "max_epochs": 2, "split_merge_every": 1},

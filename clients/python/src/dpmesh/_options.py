@@ -38,7 +38,6 @@ RESULT_OPTIONS = {
     "replicates": "replicates",
     "soft": "soft",
     "components": "components",
-    "outliers": "outliers",
     "labels_parquet": "labelsParquet",
     "seed": "seed",
     "shards": "shards",
@@ -130,7 +129,6 @@ class Options:
         replicates: int | None = None,
         soft: bool | None = None,
         components: bool | None = None,
-        outliers: float | None = None,
         labels_parquet: bool | None = None,
         seed: int | str | None = None,
         shards: int | str | None = None,
@@ -253,9 +251,6 @@ class Options:
         components : bool
             also write which component of the mixture each row is in: components.npy, and a column of tables.
             Default: false.
-        outliers : float
-            quantile such as 0.99: rows farther from the centre than that share of their cluster are -1 in the
-            column cluster_or_outlier of labels.csv; above 0 and below 1. Default: none, no such column.
         labels_parquet : bool
             also write labels.parquet, the same table as labels.csv. Default: false.
         seed : int | str
@@ -420,7 +415,6 @@ class Options:
         self.replicates = replicates
         self.soft = soft
         self.components = components
-        self.outliers = outliers
         self.labels_parquet = labels_parquet
         self.seed = seed
         self.shards = shards
