@@ -3,9 +3,11 @@ import { readEncoder } from '../../run/checkpoints.ts';
 import { type RunContext, type RunStage, type RunState, totalsSince } from './run-state.ts';
 import type { Driver } from './stage.ts';
 import { clusterStage } from './stages/cluster.ts';
+import { describeStage } from './stages/describe.ts';
 import { encoderStages, withVectors } from './stages/encode.ts';
-import { describeStage, labelStage, replicateStage } from './stages/finish.ts';
+import { labelStage } from './stages/label.ts';
 import { readStage } from './stages/read.ts';
+import { replicateStage } from './stages/replicate.ts';
 
 /**
  * A run, as the stages that `runStages` takes it through: everything that needs workers, from the first reading of the rows to the

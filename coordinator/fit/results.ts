@@ -1,189 +1,147 @@
 import { concatInSlices } from '../../base/slices.ts';
-import { stepsOf } from '../../data/transform.ts';
-import { concat } from '../../model/arrays.ts';
-import type { RowDensities } from '../../model/description/densities.ts';
-import type { Centres } from '../../model/description/distances.ts';
-import type { MapNet } from '../../model/graph/map-net.ts';
-import type { Layout } from '../../model/layout.ts';
-import { diagonalOf } from '../../model/linalg.ts';
+import type { Name } from '../../model/description/names.ts';
 import type { Mixture } from '../../model/mixture.ts';
-import { codeLayer, encoderLayers } from '../../model/nets/autoencoder.ts';
-import type { Layer } from '../../model/nets/net.ts';
-import { type Classifier, classifierOf, type State } from '../../model/state.ts';
-import type { ModelSteps } from '../../model/steps.ts';
-import type { RunTotals } from '../../run/checkpoint.ts';
-import type { DataMoments } from '../../run/data-moments.ts';
-import type { FullPassResult } from '../../run/descriptions.ts';
-import type { Encoder } from '../../run/encoding.ts';
-import { encodeModel, MODEL } from '../../run/model-file.ts';
-import { BACKGROUND, COMPONENTS } from '../../run/row-files.ts';
+import type { State } from '../../model/state.ts';
+import { alarmsOf } from '../../model/stream/drift.ts';
+import type { Lineage } from '../../model/stream/findings.ts';
+import { clusterIds, type Stream } from '../../model/stream/stream.ts';
+import { type FullPassResult, shownRows, writeLabelFiles } from '../../run/descriptions.ts';
+import { encoderOf } from '../../run/encoding.ts';
+import { BACKGROUND, COMPONENTS, IMAGES, imageLines, KEPT_ROWS } from '../../run/row-files.ts';
 import type { RunDirectory } from '../../run/run-directory.ts';
-import type { Alternation, Stability, Summary } from '../../run/summary.ts';
-import { REPLICATES } from './graph/resolution.ts';
+import { type RunMetadata, runFile } from '../../run/run-file.ts';
+import { LINEAGE } from '../../run/saved-clusters.ts';
+import { shownFiles } from '../../run/shown-files.ts';
+import type { Summary } from '../../run/summary.ts';
+import { TREE } from '../../run/tree.ts';
+import { densitiesOfState } from './publish.ts';
 import type { Prepared } from './run-context.ts';
+import { isInParts, type MetadataPorts, metadataOf, type Ports, type RunState } from './run-state.ts';
+import { copiesInData } from './sample.ts';
+import { writeModel } from './saved-model.ts';
 
-/** The summary of a run, from its full pass and its totals. */
-export function summarize(
-  { counts, noise, outliers }: FullPassResult,
-  about: {
-    state: State;
-    layout: Layout;
-    /** Columns of the rows. */
-    dim: number;
-    spent: RunTotals;
-    /** Null where true labels are not known. */
-    scores: Pick<Summary, 'nmi' | 'ari' | 'acc'> | null;
-    silhouette: number | null;
-    out: string;
-    notes(k: number): string[];
-    alternations?: Alternation[];
-    evidence: Summary['evidence'];
-  },
-): Summary {
-  const { state, layout, spent, scores, silhouette, out, notes } = about;
-  const k = counts.filter((rows) => rows > 0).length;
-  return {
-    k,
-    nmi: scores?.nmi ?? null,
-    ari: scores?.ari ?? null,
-    acc: scores?.acc ?? null,
-    silhouette,
-    loss: state.loss,
-    epochs: state.epoch,
-    rounds: spent.rounds,
-    workers: spent.workers,
-    rows: layout.rows,
-    outliers,
-    noise,
-    dim: about.dim,
-    seconds: spent.seconds,
-    out,
-    notes: notes(k),
-    replicates: null,
-    ...(about.alternations && { alternations: about.alternations }),
-    stability: stabilityOf(state),
-    evidence: about.evidence,
-  };
+/** The files of the run directory with the results of a run whose rows have labels. */
+
+/** The first of each row's near copies, −1 for rows without any. */
+const COPIES = 'copies.npy';
+
+/** Writes what has been found of clusters and rows, and the model. */
+export async function writeResults(
+  { source, out, trainer }: Ports<'out' | 'source' | 'trainer'>,
+  state: RunState,
+): Promise<void> {
+  const { layout, encoding } = state;
+  const { found, centres, tree, state: final, stream, lineage } = state.labelled!;
+  const run = state.run!;
+  if (tree) out.json(TREE, tree);
+  if (stream) out.json(LINEAGE, lineageFile(stream, lineage!));
+  const { images, table, names = null } = source;
+  if (images) out.bytes(IMAGES, imageLines(images));
+  if (table?.dropped.length)
+    await out.npy(KEPT_ROWS, '<i4', [layout.rows], keptRows(table.dropped, layout.rows));
+  const { graph, sample } = state.clusters!;
+  // Of an update they are in its sample, not among the rows of the data.
+  if (graph?.copies && !stream) {
+    const copies = copiesInData(layout, sample.below, graph.copies, found.sampledOutliers);
+    await out.npy(COPIES, '<i4', [layout.rows], copies);
+  }
+  await writeMixture(run, final, found.T, await trainer.mixtureOf(final.prior, found.T), out);
+  const densities = densitiesOfState(run, final, centres);
+  const rows = { centres, quantiles: found.shown.quantiles, densities, map: await state.map! };
+  const encoder = encoding && encoderOf(encoding);
+  writeModel(run, final, { names, logged: source.logged }, encoder, state.data!.moments, rows, out);
 }
 
-function stabilityOf({ graph }: State): Stability | null {
-  if (!graph?.range || graph.stability === null) return null;
-  return { count: REPLICATES, k: [...graph.range], agreement: graph.stability };
-}
-
-/** What columns are like, roughly. */
-const savedMoments = (mean: Float64Array, variance: Float64Array) => ({
-  mean: mean.map(roughly),
-  deviation: variance.map((value) => roughly(Math.sqrt(Math.max(0, value)))),
-});
-const roughly = (value: number) => Number(value.toPrecision(6));
-
-/** What a model's file has beside what labels rows. */
-export interface DescribedRows {
-  /** From where the distances of rows are measured, by component, and their quantiles, by cluster. */
-  centres: Centres;
-  quantiles: Float32Array;
-  /** What log densities are computed by; null of a graph. */
-  densities: RowDensities | null;
-  /** What places rows on the map. */
-  map: MapNet;
-}
-
-/**
- * Writes the model. `names`: of the columns of the data; null where they have none. Moments are of what is clustered; `logged`: columns that
- * are known by their logarithms.
- */
-export function writeModel(
-  { transform, config }: Pick<Prepared, 'transform' | 'config'>,
-  state: State,
-  { names, logged = [] }: { names: readonly string[] | null; logged?: readonly number[] },
-  encoder: Encoder | null,
-  { mean, covariance }: DataMoments['moments'],
-  { centres, quantiles, densities, map }: DescribedRows,
-  out: Pick<RunDirectory, 'stream'>,
-): void {
-  const by = classifierOf(config.schedule, state, transform.scale);
-  const { axes, shift, units, places } = map;
-  const model: ModelSteps = {
-    // Else they are of latent vectors.
-    ...(encoder
-      ? { encode: savedEncoder(encoder) }
-      : { moments: savedMoments(mean, diagonalOf(covariance, mean.length)) }),
-    ...(logged.length && { log: { columns: Int32Array.from(logged) } }),
-    ...stepsOf({ ...transform, grid: null }),
-    ...('net' in by ? { net: savedNet(by.net) } : stepsOfMixture(by)),
-    distances: { centres: centres.values, quantiles },
-    ...(densities && stepsOfDensities(densities)),
-    map: { axes, shift, units, places },
-  };
-  const file = out.stream(MODEL);
-  for (const part of encodeModel({ model, names })) file.write(part);
-  file.finish();
-}
-
-const savedNet = (layers: readonly Layer[]) => ({
-  widths: Int32Array.of(layers[0].rows, ...layers.map(({ cols }) => cols)),
-  params: concat(
-    layers.flatMap(({ weights, bias }) => [weights, bias]),
-    Float32Array,
-  ),
+/** `drift`: as in the event; `lineage`: what became of clusters in this update, `history`: in all. */
+const lineageFile = (stream: Stream, lineage: readonly Lineage[]) => ({
+  ...{ update: stream.updates, ids: clusterIds(stream) },
+  drift: stream.drift && { ...stream.drift, alarms: alarmsOf(stream.drift) },
+  ...{ lineage, history: stream.history },
 });
 
-/** The layers up to the latent one, and what is done to rows before. */
-const savedEncoder = (encoder: Encoder) => ({
-  ...encoder.input,
-  widths: Int32Array.from(encoder.widths.slice(0, codeLayer(encoder.widths) + 2)),
-  params: concat(
-    encoderLayers(encoder).map(({ values }) => values),
-    Float32Array,
-  ),
-});
+/** The numbers in the data of the `rows` that are left without those `dropped`, ascending. */
+function keptRows(dropped: readonly number[], rows: number): Int32Array {
+  const kept = new Int32Array(rows);
+  let d = 0;
+  for (let i = 0; i < rows; i++) {
+    while (dropped[d] === i + d) d++;
+    kept[i] = i + d;
+  }
+  return kept;
+}
 
-const stepsOfMixture = ({
-  mixture,
-  groups,
-  background,
-}: Extract<Classifier, { mixture: unknown }>): ModelSteps => {
-  const { weights, bias, constant } = mixture;
-  return {
-    mixture: { weights, bias, constant },
-    ...(groups && { groups: { cluster: groups } }),
-    ...(background && {
-      background: {
-        weight: Float64Array.of(background.weight),
-        logDensity: Float64Array.of(background.logDensity),
-      },
-    }),
-  };
-};
-
-const stepsOfDensities = (by: RowDensities): ModelSteps =>
-  'offset' in by
-    ? { densityOffset: { offset: Float64Array.of(by.offset) } }
-    : { densities: { constants: by.constants, rows: by.centres.values } };
-
-/** Writes the mixture of all rows, for people. */
-export async function writeMixture(
-  { transform: { offset }, config, d }: Pick<Prepared, 'transform' | 'config' | 'd'>,
-  state: State,
-  { T, mixture }: { T: FullPassResult['T']; mixture: Mixture },
+/** Writes the mixture of all rows, for people. `T`: the statistics of its components. */
+async function writeMixture(
+  { transform: { offset }, config, d }: Prepared,
+  { mixture: { k }, groups, background }: State,
+  T: FullPassResult['T'],
+  { weights, means, covariances }: Mixture,
   out: RunDirectory,
 ): Promise<void> {
-  const k = state.mixture.k;
-  const means = mixture.means.map((mean) => mean.map((value, i) => value + offset[i]));
-  await out.npy('mixture/weights.npy', '<f8', [k], mixture.weights);
-  await out.npy('mixture/means.npy', '<f8', [k, d], await concatInSlices(means));
-  const covariances = await concatInSlices(mixture.covariances);
-  await out.npy(
-    'mixture/covariances.npy',
-    '<f8',
-    [k, d, ...(config.covariance === 'full' ? [d] : [])],
-    covariances,
+  const write = (name: string, shape: number[], values: Float64Array) =>
+    out.npy(`mixture/${name}.npy`, '<f8', shape, values);
+  await write('weights', [k], weights);
+  const moved = means.map((mean) => mean.map((value, i) => value + offset[i]));
+  await write('means', [k, d], await concatInSlices(moved));
+  const shape = config.covariance === 'full' ? [k, d, d] : [k, d];
+  await write('covariances', shape, await concatInSlices(covariances));
+  await write(
+    'counts',
+    [k],
+    Float64Array.from(T, ([rows]) => rows),
   );
-  const counts = Float64Array.from(T, (t) => t[0]);
-  await out.npy('mixture/counts.npy', '<f8', [k], counts);
-  if (state.groups) await out.npy(COMPONENTS, '<i4', [k], state.groups);
-  const { background } = state;
+  if (groups) await out.npy(COMPONENTS, '<i4', [k], groups);
   if (background)
     await out.npy(BACKGROUND, '<f8', [2], Float64Array.of(background.weight, background.logDensity));
+}
+
+/** Writes the tables of what is said of single rows. Returns what names those that are shown. `called`: the names of clusters that have rows. */
+export async function writeRowTables(
+  context: Ports<'config' | 'out' | 'source' | 'update' | 'warn'>,
+  { run, layout, labelled }: RunState,
+  called: readonly (Name | null)[],
+): Promise<Map<number, string>> {
+  // Parts have no table of all rows, nor names.
+  if (isInParts(context)) return new Map();
+  const { config, source, out, warn } = context;
+  const { found, stream, state } = labelled!;
+  return writeLabelFiles(out, source, config, {
+    quantiles: found.shown.quantiles,
+    rows: layout.rows,
+    ids: stream && clusterIds(stream),
+    has: {
+      component: config.components,
+      log_density: !state.graph,
+      map: true,
+      outliers: run!.transform.fences !== null,
+    },
+    ...{ called, shown: shownRows(found), warn },
+  });
+}
+
+/** Writes `run.json`. `summary`: null before there is one. */
+export async function writeRunFile(
+  context: MetadataPorts & Ports<'out'>,
+  state: RunState,
+  summary: Summary | null,
+): Promise<void> {
+  const { data, encoding, clusters, labelled, update } = state;
+  const { config, source, out } = context;
+  const { hashes } = encoding ?? update?.read ?? data!;
+  const shown = summary ? await shownFiles(config, source) : undefined;
+  const metadata = { ...metadataOf(context, state, hashes), shown };
+  const written = labelled && {
+    ...{ files: out.hashes(), order: labelled.found.order },
+    ids: labelled.stream && clusterIds(labelled.stream),
+  };
+  const content = summary ? withGraph(metadata, clusters!) : metadata;
+  out.json('run.json', runFile(content, summary, written ?? undefined));
+}
+
+/** With the resolution of the graph, if one was chosen. */
+function withGraph({ likelihood, ...rest }: RunMetadata, { graph }: State): RunMetadata {
+  if (!likelihood || !graph) return { ...rest, likelihood };
+  const { resolution, stability } = graph;
+  const chosen = stability === null ? { stability } : { resolution, stability };
+  return { ...rest, likelihood: { ...likelihood, ...chosen } };
 }

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { WriteError } from '../../base/files.ts';
 import { UserError } from '../../base/user-error.ts';
-import { retryWrites } from '../../coordinator/fit/stages/finish.ts';
+import { retryWrites } from '../../coordinator/fit/write-again.ts';
 import { createEventLog, linesOf } from '../../run/event-log.ts';
 import { lockDirectory, lockFile } from '../../run/run-lock.ts';
 

@@ -4,7 +4,7 @@ import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { describe, test } from 'node:test';
 import { densityTensors } from '../../coordinator/fit/publish.ts';
-import { writeModel } from '../../coordinator/fit/results.ts';
+import { writeModel } from '../../coordinator/fit/saved-model.ts';
 import type { Transform } from '../../data/transform.ts';
 import { planFeatures } from '../../data/transform-plan.ts';
 import { centresOf, QUANTILE_STEPS } from '../../model/description/distances.ts';
