@@ -355,14 +355,14 @@ describe('an update in place', () => {
       writeFileSync(join(at, name), name);
     }
     // Of an earlier report.
-    writeFileSync(join(at, 'report', 'sizes.svg'), '');
+    writeFileSync(join(at, 'report', 'river.svg'), '');
   };
   const assertKept = (at: string) => {
     for (const name of KEPT) {
       assert.equal(readFileSync(join(at, name), 'utf8'), name);
       rmSync(join(at, name));
     }
-    assert.ok(!existsSync(join(at, 'report', 'sizes.svg')));
+    assert.ok(!existsSync(join(at, 'report', 'river.svg')));
   };
 
   test('takes the place of the run once it is complete, with the same bytes', async () => {
