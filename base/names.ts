@@ -25,11 +25,11 @@ export function readableNames(
   const kept = names.filter(wanted);
   if (!kept.some((name) => name.includes(NOT_UTF8))) return kept;
   const raw = attempted(folder, 'read', () => readdirSync(folder || '.', 'buffer'));
-  const foreign = raw.filter((name) => !Buffer.from(name.toString()).equals(name));
-  for (const name of foreign)
+  const undecodable = raw.filter((name) => !Buffer.from(name.toString()).equals(name));
+  for (const name of undecodable)
     if (wanted(name.toString()) && isFolder(folder, name) === areFolders)
       refuse(join(folder, withBytes(name)));
-  const unreadable = new Set(foreign.map(String));
+  const unreadable = new Set(undecodable.map(String));
   return kept.filter((name) => !unreadable.has(name));
 }
 

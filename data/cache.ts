@@ -140,7 +140,7 @@ export function markUsed(file: string): () => void {
   return () => attempt(() => remove(mark));
 }
 
-/** Removes decoded files that were not used for 30 days, the longest unused until the others fit in `most` bytes, and what processes left that were killed, or ended without closing. */
+/** Removes decoded files that were not used for 30 days, then the least recently used until the rest fits into `most` bytes, and files that killed processes left. */
 export function prune(folder: string, most = MAX_BYTES, now = Date.now()): void {
   const names = readdirSync(folder);
   const discard = (name: string) => attempt(() => remove(join(folder, name)));

@@ -40,7 +40,7 @@ export async function session(config: RunConfig, options: SessionOptions): Promi
       import('../run/checkpoints.ts'),
       workers.ready,
     ]);
-    const finished = loaded.then(async ([{ recipe }, { foreignTo }]) => {
+    const finished = loaded.then(async ([{ recipe }, { mismatchWith }]) => {
       const { update = null } = options;
       const { stages, start, driver } = await recipe({
         ...opened,
@@ -49,7 +49,7 @@ export async function session(config: RunConfig, options: SessionOptions): Promi
         resume: resume
           ? {
               ...{ from: opened.from, how: resume.how, fingerprint: resume.run.data.fingerprint },
-              foreign: foreignTo(resume.run, config),
+              mismatch: mismatchWith(resume.run, config),
             }
           : null,
         written: () => void (progress.written = true),

@@ -6,7 +6,7 @@ import { UserError } from '../base/user-error.ts';
 import type { Continuation, ResumedRun } from '../coordinator/fit/inputs.ts';
 import { createEarlyFinish } from '../coordinator/fit/stage.ts';
 import type { HttpOptions } from '../page/port.ts';
-import { encoderFile, foreignTo, newestCheckpoint, readCheckpoint } from '../run/checkpoints.ts';
+import { encoderFile, mismatchWith, newestCheckpoint, readCheckpoint } from '../run/checkpoints.ts';
 import { type OptionValues, type RunConfig, resolveConfig } from '../run/config.ts';
 import { kindsOf, settingsOf } from '../run/option.ts';
 import { options as modelOptions } from '../run/options.ts';
@@ -144,7 +144,7 @@ function continuation(
   if (maxEpochs !== undefined && finish)
     throw new UserError('--max-epochs is for a run that goes on: leave it out to finish it as it is');
   const found =
-    from === undefined ? newestCheckpoint(path, foreignTo(run, config), () => {}) : readCheckpoint(from);
+    from === undefined ? newestCheckpoint(path, mismatchWith(run, config), () => {}) : readCheckpoint(from);
   const checkpoint = found && 'checkpoint' in found ? found.checkpoint : null;
   if (finish) {
     if (!found && !existsSync(encoderFile(path)))

@@ -245,13 +245,13 @@ function epochsIn(folder: string): number[] {
 
 /**
  * The newest checkpoint that is intact; null if there is none. A warning names each one that is skipped because it is
- * damaged. `foreign` returns why a checkpoint does not belong to the run: UserError for the first such one, though older than
+ * damaged. `mismatch` returns why a checkpoint does not belong to the run: UserError for the first such one, though older than
  * the newest, because a run that began or continued here would remove it. `id`: that of the run, whose checkpoints may also lie where they were saved when its
  * disk was full.
  */
 export function newestCheckpoint(
   run: string,
-  foreign: (checkpoint: Checkpoint) => string | null,
+  mismatch: (checkpoint: Checkpoint) => string | null,
   warn: (message: string) => void,
   { id }: { id?: string } = {},
 ): SavedCheckpoint | null {
@@ -268,7 +268,7 @@ export function newestCheckpoint(
     if ('checkpoint' in result) {
       const remedy =
         'nothing was changed: put the run.json of this run back, or move the checkpoints of the other run elsewhere';
-      assertOwn(path, run, foreign(result.checkpoint), remedy);
+      assertOwn(path, run, mismatch(result.checkpoint), remedy);
       newest ??= { path, ...result };
     } else {
       const next = i + 1 < files.length ? 'trying the one before it' : 'there is no earlier one';
@@ -286,11 +286,11 @@ export function readCheckpoint(path: string): SavedCheckpoint | { problem: strin
 
 /**
  * The checkpoint of the encoder of a run directory; null if there is none, or it is damaged, after a warning. UserError if it is
- * `foreign`: see `newestCheckpoint`.
+ * `mismatch`: see `newestCheckpoint`.
  */
 export function readEncoder(
   run: string,
-  foreign: (checkpoint: Checkpoint) => string | null,
+  mismatch: (checkpoint: Checkpoint) => string | null,
   warn: (message: string) => void,
 ): EncoderCheckpoint | null {
   const path = encoderFile(run);
@@ -301,7 +301,7 @@ export function readEncoder(
     return null;
   }
   const { checkpoint } = result;
-  assertOwn(path, run, foreign(checkpoint), 'move it elsewhere, or start a new run');
+  assertOwn(path, run, mismatch(checkpoint), 'move it elsewhere, or start a new run');
   return checkpoint;
 }
 
@@ -359,7 +359,7 @@ const NOT_COMPARED = [...PATHS, 'maxEpochs'];
  * What a checkpoint has that differs from the run, for people; null if it belongs to the run: the fingerprint of the rows,
  * the numeric identity and all options that determine its training, but for its limit, agree. `config`: the run's.
  */
-export function foreignTo(
+export function mismatchWith(
   { data, identity }: Pick<RunFile, 'data' | 'identity'>,
   config: RunConfig,
 ): (checkpoint: Checkpoint) => string | null {

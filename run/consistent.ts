@@ -41,19 +41,19 @@ export function assertConsistent({ config, layout, dataSummary, transform, state
     if (given !== value) throw new RangeError(`its ${name} is ${value}, that of its config another`);
   }
   if (graph && !(graph.resolution > 0 && graph.labels.length === state.sample.rows))
-    throw new RangeError('its graph is not that of its sample');
+    throw new RangeError('its graph has another number of rows than its sample');
   if (graph && !graph.labels.every((label) => label >= 0 && label < k))
     throw new RangeError('its rows are in clusters that are not there');
   if (graph?.copies && !areCopies(graph.copies, state.sample.rows))
-    throw new RangeError('its copies are not of its sample');
+    throw new RangeError('its groups of copies do not fit its sample');
   if (state.prior.kinds && !areKinds(state.prior.kinds, d))
-    throw new RangeError('its kinds are not those of its columns');
-  // Columns may have a further one each.
+    throw new RangeError('its kinds of columns do not fit its columns');
+  // Each column may have an indicator of one exact value beside it.
   if (d > 2 * dim) throw new RangeError(`${d} dimensions of ${dim} columns`);
   if (transform) assertTransform(transform, dim, d);
   const hidden = config.hidden ?? netWidths(net.shapes).slice(1, -1);
   assertWidths('net', netWidths(net.shapes), [d, ...hidden, k]);
-  if (net.shapes[0].length !== 2) throw new RangeError('its net is more than one');
+  if (net.shapes[0].length !== 2) throw new RangeError('its clustering net is a batch of nets');
   assertWidths('sub-nets', netWidths(subs.shapes), [d, ...netWidths(subs.shapes).slice(1, -1), 2]);
   if (subs.shapes[0].length !== 3 || subs.shapes[0][0] !== k) throw new RangeError(`not ${k} sub-nets`);
   for (const name of ['mean', 'min', 'max'] as const)
@@ -61,10 +61,10 @@ export function assertConsistent({ config, layout, dataSummary, transform, state
   if (![dim, dim * dim].includes(moments.covariance.length))
     throw new RangeError(`covariance of ${moments.covariance.length} numbers`);
   if (!areCounts(sampleRows) || !sampleRows.some((rows) => rows > 0))
-    throw new RangeError('its sample is not counted in rows');
+    throw new RangeError('its sample has no counts of rows');
   const { below, rows, smallestShard } = state.sample;
   if (!(below > 0 && below <= 1 && rows <= layout.rows && smallestShard >= 1 && smallestShard <= rows))
-    throw new RangeError('its state has a sample that no run has');
+    throw new RangeError('its sample has impossible limits');
   const limits = fences ? [fences.low, fences.high, fences.least, fences.most] : [];
   if (fences && !fences.columns.every((column) => column >= 0 && column < dim))
     throw new RangeError('its fences are of a column that is not there');

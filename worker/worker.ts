@@ -24,7 +24,7 @@ import type { Meter } from './http.ts';
 import { type Computation, runUnits, type TaskContext } from './round.ts';
 import { localTrouble } from './trouble.ts';
 
-/** A worker process: joins, runs the units of each round in order, sends results. How it is connected, connection.ts knows; what a task computes, tasks/. */
+/** A worker process: joins the coordinator (connection.ts), computes the units of each round in order (round.ts, tasks/), and sends the results. */
 
 export interface WorkerOptions extends Omit<ConnectionOptions, 'tasks'> {
   computation: Computation;

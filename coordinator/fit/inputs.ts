@@ -83,14 +83,14 @@ export async function openCheckpoint(
   inPlace: boolean,
   warn: (message: string) => void,
 ): Promise<SavedCheckpoint | null> {
-  const { foreignTo, newestCheckpoint, readCheckpoint } = await import('../../run/checkpoints.ts');
-  const foreign = foreignTo(run, config);
-  if (from === undefined) return newestCheckpoint(path, foreign, warn, { id: run.id });
-  if (inPlace) newestCheckpoint(path, foreign, () => {});
+  const { mismatchWith, newestCheckpoint, readCheckpoint } = await import('../../run/checkpoints.ts');
+  const mismatch = mismatchWith(run, config);
+  if (from === undefined) return newestCheckpoint(path, mismatch, warn, { id: run.id });
+  if (inPlace) newestCheckpoint(path, mismatch, () => {});
   const unusable = (problem: string) => new UserError(`--from ${from} cannot be used: ${problem}`);
   const result = readCheckpoint(from);
   if ('problem' in result) throw unusable(result.problem);
-  const difference = foreign(result.checkpoint);
+  const difference = mismatch(result.checkpoint);
   if (difference) throw unusable(difference);
   return result;
 }

@@ -57,7 +57,7 @@ async function startOf(given: Omit<RunContext, 'spent'>) {
   let clusters = resume?.from?.checkpoint ?? null;
   let encoding = null;
   if (config.encoder !== 'none' && resume && out.isOpen()) {
-    encoder = readEncoder(out.path, resume.foreign, warn);
+    encoder = readEncoder(out.path, resume.mismatch, warn);
     encoding = encoder && (await withVectors(encoder.encoding, out.path));
   }
   if (config.encoder !== 'none' && !encoding?.codes) clusters = null;

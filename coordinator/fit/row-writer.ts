@@ -44,8 +44,12 @@ export const labelsOnly = (
 });
 
 /**
- * Writes the columns of a unit's rows to their places, and all responsibilities if `soft`; none of it stays in memory. Clusters get their numbers in
- * the files once all rows are counted. `labelled`: the labels that there are, of which those from k on are noise. `each` gets the labels of every block. `d`: of Gaussian clusters, whose distances say how sure labels are.
+ * Writes what the full pass found for the rows of a unit to their places in the files, with responsibilities if `soft`, and keeps none of it. Clusters
+ * are renumbered by size later, once all rows are counted.
+ *
+ * @param d dimensions of Gaussian clusters, whose distances limit the confidence of labels; null with the graph likelihood
+ * @param labelled how many labels there are: those from k on are noise
+ * @param each is called with the labels of each block
  */
 export function rowWriter(
   out: Output,

@@ -26,7 +26,7 @@ export interface Prepared {
   /** The sample with which the run begins. */
   readonly sample: Sample;
   readonly transform: Transform;
-  /** Rows of the stream, of which the sample of an update is; with a graph what they weigh; undefined: there are none but those of the layout. */
+  /** In an update: rows of the whole stream, from which the sample is drawn; by the graph likelihood the sum of their weights. Undefined: only those of the layout. */
   readonly seen?: number;
   readonly likelihood: Pick<LikelihoodModel, 'name' | 'initK'>;
   /** In training, rows go to clusters by the mixture: the clustering net does not train. */

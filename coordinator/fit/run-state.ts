@@ -39,7 +39,7 @@ export interface ResumedInput {
   /** Null to start again. */
   from: SavedCheckpoint | null;
   /** Why a checkpoint is not of this run; null: it is. */
-  foreign: (checkpoint: Checkpoint) => string | null;
+  mismatch: (checkpoint: Checkpoint) => string | null;
   /** The fingerprint of the rows that the run had. */
   fingerprint: string;
   how: Continuation;

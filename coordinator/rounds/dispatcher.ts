@@ -181,7 +181,7 @@ export function createDispatcher(options: DispatcherOptions) {
     const all = ongoing.round.units.map(({ shard }) => shard).filter((shard) => shard < layout.shards);
     const shards = [...new Set(all)].sort((a, b) => a - b);
     const place = new Map(shards.map((shard, i) => [shard, i]));
-    // An owner that has no rows of a shard in memory yet is no reason to leave it there: neighbours that are together are added up there.
+    // A shard stays with an owner that has read its rows. Else it may move: a worker that has consecutive shards adds them up itself.
     const kept = shards.map((shard) => {
       const owner = owners.get(shard);
       return owner && cached.get(owner)?.has(shard) ? owner : null;

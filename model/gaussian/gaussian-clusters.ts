@@ -22,7 +22,7 @@ const DRAWS = 3;
 
 /**
  * The share of the rows that are in clusters without skewness, as Gaussians of any covariance are, when EM has split all rows as far as
- * that has evidence (without a law of a single cluster: its pieces are told by their skewness). 0 at once where the first parts are
+ * that has evidence (without a single-cluster model: its pieces are told by their skewness). 0 at once where the first parts are
  * far too skewed.
  *
  * @param rows [n,D], about their mean

@@ -1,5 +1,5 @@
 /**
- * How much better than a Gaussian a cluster is described by laws of a single cluster: a generalised multivariate t, whose tails may be
+ * How much better than a Gaussian a cluster is described by models of a single cluster: a generalised multivariate t, whose tails may be
  * heavy or cut off, and independent symmetric components. Parts of a cluster have to gain more, or Gaussians would follow the shape of
  * any density that is not one (docs/algorithm.md, section 6).
  */
@@ -29,7 +29,7 @@ const LEAST_OTHERS = 10;
 
 /**
  * The gain in nats, of rows [n,D] that stand for `count` rows: likelihood beyond one Gaussian's, less ½·log for each further parameter; at
- * least 0. All covariances are posterior means, as columns may be constant in a cluster. Laws of columns that are not Gaussian have no other shape.
+ * least 0. All covariances are posterior means, as columns may be constant in a cluster. Columns that are not Gaussian have no other shape.
  */
 export function singleClusterGain(rows: Float64Array, prior: Niw, count: number): number {
   const { d, covariance, kinds } = prior;
@@ -51,7 +51,7 @@ export function singleClusterGain(rows: Float64Array, prior: Niw, count: number)
   const angles = (d * (d - 1)) / 2;
   const gaussian = located(rows, prior, new Float64Array(n).fill(1));
   const full = gaussianLikelihood(rows, d, gaussian);
-  // With diagonal covariances a Gaussian whose columns are correlated is another law.
+  // With diagonal covariances a Gaussian whose columns are correlated is another model.
   const isDiagonal = covariance === 'diag';
   const base = isDiagonal ? gaussianLikelihood(rows, d, uncorrelated(gaussian, d)) : full;
   const factor = count / n;

@@ -278,7 +278,7 @@ export function thresholdRule(axis: Float64Array, at: number): LinearRule {
 const KERNEL = [1, 2, 3, 2, 1];
 /** Of how many bins a smoothed count has the variance: (Σ weights)²/Σ weights². */
 const KERNEL_BINS = 81 / 19;
-/** The share of the rows on each side that has to rise above the valley. With laws of a single cluster in the place of valleys USPS has K 9. */
+/** The share of the rows on each side that has to rise above the valley. With single-cluster models in place of valleys USPS has K 9. */
 const LEAST_SHARE = 0.3;
 /** Standard deviations by which chance may lower the floor: few rows leave gaps in any density. */
 const SURENESS = 2;

@@ -12,7 +12,7 @@ import { ALARMS, type Alarm, type Drift, type MixtureDrift } from './findings.ts
  * in closed form: a mixture is always likelier in the rows that it was made of.
  */
 
-/** Normal deviates of 1e-4 on one side, and on both: no alarm in 1,000 batches of the same law. */
+/** Normal deviates of 1e-4 on one side, and on both: no alarm in 1,000 batches of the same distribution. */
 const [ONE_SIDED, TWO_SIDED] = [3.72, 3.89];
 const [LEAST_UNLIKE, LEAST_NATS, LEAST_MISSED, LEAST_MOVED, LEAST_RESIDUAL] = [0.02, 0.1, 0.02, 0.1, 0.1];
 /** The share of earlier rows that are as unlikely. */

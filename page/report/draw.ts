@@ -89,9 +89,9 @@ export function assertReportFolder(folder: string): void {
   if (stat && !stat.isDirectory())
     throw new UserError(`--out ${folder} is a file, not a folder: name the folder for the pictures`);
   if (isReport(join(folder, REPORT))) return;
-  const foreign = REPORT_FILES.find((name) => existsSync(join(folder, name)));
-  if (foreign)
-    throw new UserError(`--out ${folder} has a ${foreign} that is not of a report: choose another folder`);
+  const other = REPORT_FILES.find((name) => existsSync(join(folder, name)));
+  if (other)
+    throw new UserError(`--out ${folder} has a ${other} that is not of a report: choose another folder`);
 }
 
 /** The pictures of a report, drawn one after the other. */

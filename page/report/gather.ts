@@ -13,7 +13,7 @@ import type { Order } from '../../model/order.ts';
 import { weightSmoothing } from '../../model/schedule.ts';
 import { type Classifier, classifierOf, classify } from '../../model/state.ts';
 import type { ClusterCheckpoint } from '../../run/checkpoint.ts';
-import { foreignTo, newestCheckpoint, savedDecoder } from '../../run/checkpoints.ts';
+import { mismatchWith, newestCheckpoint, savedDecoder } from '../../run/checkpoints.ts';
 import type { RunConfig } from '../../run/config.ts';
 import { linesOf, readHistory } from '../../run/event-log.ts';
 import type { FileReaders } from '../../run/file-readers.ts';
@@ -76,7 +76,7 @@ async function contentsOf(path: string, inputs: ReportInputs, read: FileReaders)
   const history = historyOf(path, notes);
   const files = done ? runFiles(path, run.files) : null;
   files?.assertIntact('labels.npy');
-  const saved = newestCheckpoint(path, foreignTo(run, run.config), (message) => notes.push(message));
+  const saved = newestCheckpoint(path, mismatchWith(run, run.config), (message) => notes.push(message));
   const checkpoint = saved?.checkpoint ?? null;
   const fitted = done ? readFittedModel(path) : checkpoint && modelFromCheckpoint(checkpoint, run.config);
   if (!done) notes.push(unfinished(checkpoint, fitted !== null));

@@ -16,7 +16,7 @@ import { type Legend, MISSING_SHADE, rankShades, textCounter, timeOf } from '../
 import { keywordsOf, type WeightOptions } from '../../model/words/keywords.ts';
 import { termCounter } from '../../model/words/term-counts.ts';
 import { type MergedTerms, termMerger } from '../../model/words/term-table.ts';
-import { foreignTo, newestCheckpoint } from '../../run/checkpoints.ts';
+import { mismatchWith, newestCheckpoint } from '../../run/checkpoints.ts';
 import type { RunConfig } from '../../run/config.ts';
 import { namedVariables } from '../../run/named-columns.ts';
 import type { RunFile } from '../../run/run-file.ts';
@@ -45,7 +45,7 @@ export function rowData({ path, run }: ViewedRun): RowData {
   const source = once(async (): Promise<Source | null> => {
     const checkpoint = data.codes
       ? null
-      : newestCheckpoint(path, foreignTo(run, config), () => {})?.checkpoint;
+      : newestCheckpoint(path, mismatchWith(run, config), () => {})?.checkpoint;
     const raw = { ...run, data: { ...data, codes: undefined } };
     const opened = await openUnchanged(path, { run: raw, checkpoint: checkpoint ?? null }, openSource);
     // Without its texts, which are elsewhere, a row still has its columns.

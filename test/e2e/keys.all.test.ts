@@ -149,12 +149,12 @@ describe('keys', { concurrency: 2 }, () => {
     await first.ended;
     refused(await dpmesh(['resume', out, '--bind', 'tcp://0.0.0.0:*']), 'without encryption or keys');
     // Keys of another folder: the worker must not accept this coordinator as its own.
-    const foreign = start(['resume', out, '--bind', address, '--keys', await keygen(), '--json']);
-    await addressOf(foreign);
-    await until('the wrong key', () => foreign.stderr().includes('refused'), foreign);
-    assert.match(foreign.stderr(), /key file of another coordinator, or a damaged one/);
-    foreign.kill('SIGINT');
-    assert.equal((await foreign.ended).code, 130);
+    const other = start(['resume', out, '--bind', address, '--keys', await keygen(), '--json']);
+    await addressOf(other);
+    await until('the wrong key', () => other.stderr().includes('refused'), other);
+    assert.match(other.stderr(), /key file of another coordinator, or a damaged one/);
+    other.kill('SIGINT');
+    assert.equal((await other.ended).code, 130);
     const json = jsonOf(await dpmesh(['resume', out, '--bind', address, ...saves, '--json'], { grace: 1 }));
     assert.equal(json.epochs, 60);
     const { code, stderr } = await helper.ended;

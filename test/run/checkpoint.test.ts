@@ -37,7 +37,7 @@ import {
   checkpointName,
   createCheckpoints,
   encoderFile,
-  foreignTo,
+  mismatchWith,
   newestCheckpoint,
   readCheckpoint,
   readEncoder,
@@ -388,7 +388,7 @@ describe('checkpoint files', () => {
       fingerprint: fingerprint(small.dataSummary.hashes),
       dim: small.layout.dim,
     } as RunFile['data'];
-    const foreign = foreignTo({ data, identity: small.identity }, config);
+    const mismatch = mismatchWith({ data, identity: small.identity }, config);
     const other = (change: Partial<ClusterCheckpoint>) => ({ ...withEpoch(1), ...change });
     await saveCheckpoint(folder, withEpoch(2));
     for (const [change, says] of [
@@ -405,7 +405,7 @@ describe('checkpoint files', () => {
     ] as const) {
       writeFileSync(join(folder, checkpointName(1)), await file(other(change)));
       assert.throws(
-        () => newestCheckpoint(run, foreign, assert.fail),
+        () => newestCheckpoint(run, mismatch, assert.fail),
         (error: Error) => {
           assert.ok(error instanceof UserError && !error.message.includes('\n'));
           assert.match(error.message, says);
@@ -416,7 +416,7 @@ describe('checkpoint files', () => {
     // A run may go on with another limit.
     const limited = other({ config: { ...small.config, maxEpochs: 8 } });
     writeFileSync(join(folder, checkpointName(1)), await file(limited));
-    assert.equal(newestCheckpoint(run, foreign, assert.fail)?.checkpoint.state.epoch, 2);
+    assert.equal(newestCheckpoint(run, mismatch, assert.fail)?.checkpoint.state.epoch, 2);
   });
 
   test('an entry with a checkpoint’s name that is not a file is named and skipped', async () => {
@@ -495,8 +495,8 @@ const withState = (state: Partial<Encoding['state']>): EncoderCheckpoint => ({
 describe('the checkpoint of an encoder', () => {
   const run = fresh();
   const warnings: string[] = [];
-  const read = (foreign: () => string | null = () => null) =>
-    readEncoder(run, foreign, (message) => warnings.push(message));
+  const read = (mismatch: () => string | null = () => null) =>
+    readEncoder(run, mismatch, (message) => warnings.push(message));
   const save = (checkpoint: Checkpoint) => saveCheckpoint(checkpointFolder(run), checkpoint);
 
   test('is read back bit for bit, and replaced by the next one; those of clusters stay', async () => {

@@ -123,12 +123,12 @@ export const passesOf = (
     : { epochs: encoderEpochs, rate: encoderLr };
 
 /**
- * Rows that an encoder learns from have a smaller error than others like these, whose error is larger by up to 3·√(passes/rows) of it. Of 500 to
- * 10,000 images of MNIST and 10 to 50 passes it was .4 to .9 of that.
+ * An encoder reconstructs rows that it was trained on better than others of the same distribution. The relative gap is bounded by 3·√(passes/rows): with
+ * 500 to 10,000 images of MNIST and 10 to 50 passes it was .4 to .9 of this bound.
  */
 const MOST_GAP = 3;
 
-/** The share by which the error of rows that the encoder has not learned from is larger, at most. */
+/** The bound of the relative gap between the errors of rows that the encoder was not, and was trained on. */
 export function gapOf({ encoderEpochs }: RunConfig, { alternation, state }: Encoding, rows: number): number {
   const passes = alternation ? encoderEpochs + ALTERNATION_EPOCHS * alternation : state.epoch;
   return MOST_GAP * Math.sqrt(passes / rows);

@@ -31,7 +31,7 @@ export async function mergeStep(
   const zeta = tempering(run, state);
   const counted = mergeTempering(run, state);
   const T = mixture.k === 1 ? state.parts.map(totalOf) : await statisticsOf(run, mixture);
-  // Where none overlap, hard statistics decide as well; but two that are all have to gain more than a law of a single cluster.
+  // Where none overlap, hard statistics decide as well; but two that are all have to gain more than a single-cluster model.
   const isSoft = state.overlaps ? mixture.k > 1 : mixture.k === 2;
   const pairs = (mixture.k === 1 ? [] : nearestPairs(mixture, NEIGHBOURS)).map((pair) => {
     const { a, b } = pair;

@@ -53,8 +53,8 @@ import type { Split } from './sub-clusters.ts';
 /** Rows that are sent; more where there are so many clusters that each would have fewer than 100. */
 const MOST_ROWS = 50_000;
 const ROWS_PER_CLUSTER = 100;
-/** Rows of a cluster by which laws of a single cluster are fitted: of half of 5,000 rows with heavy tails the gain is off by a hundred nats. */
-const ROWS_OF_LAW = 20_000;
+/** Rows of a cluster to which single-cluster models are fitted: of half of 5,000 rows with heavy tails the gain is off by a hundred nats. */
+const ROWS_OF_MODEL = 20_000;
 /** Rows for a first look; and what a gain has to be beyond theirs, in nats a row: four standard errors of so few, where it varies by a nat from row to row. */
 const ROWS_OF_LOOK = 2000;
 const FAR = 4 / Math.sqrt(ROWS_OF_LOOK);
@@ -69,9 +69,9 @@ export interface ClusterRows {
   every: number;
   /** In how much doubt the rows of each cluster are, in nats. */
   doubt: Float64Array;
-  /** What a law of a single cluster gains for those of one; it is fitted when it is first asked for, as that takes long. */
-  law(k: number): number;
-  /** Does such a law gain as much? */
+  /** Nats by which the best single-cluster model of a cluster's rows exceeds its Gaussian. Fitted when first asked for, as that takes long. */
+  singleGain(k: number): number;
+  /** Does a single-cluster model gain as much? */
   isExplained(k: number, gain: number): boolean;
 }
 
@@ -102,30 +102,33 @@ export function clusterRowsSource(): ClusterRowsOf {
       units: shards.map((_, shard) => ({ shard, from: 0, to: 0 })),
       sampled: shards,
     });
-    const sentRows = ([, found]: Tensors[]) => take(found, 'rows', 'float32');
+    const sentRows = ([, tensors]: Tensors[]) => take(tensors, 'rows', 'float32');
     if (!isKnown) last = { below: sample.below, every, rows: results.map(({ tasks }) => sentRows(tasks)) };
     const counts = new Int32Array(k);
-    const labels = results.map(({ tasks: [found] }) => found.labels.data);
-    const doubts = results.map(({ tasks: [found] }) => take(found, 'doubt', 'float64'));
-    const doubt = Float64Array.from(counts, (_, own) => doubts.reduce((sum, of) => sum + of[own], 0));
-    for (const own of labels) for (const label of own) counts[label]++;
+    const labels = results.map(({ tasks: [tensors] }) => tensors.labels.data);
+    const doubts = results.map(({ tasks: [tensors] }) => take(tensors, 'doubt', 'float64'));
+    const doubt = Float64Array.from(counts, (_, cluster) =>
+      doubts.reduce((sum, ofShard) => sum + ofShard[cluster], 0),
+    );
+    for (const ofShard of labels) for (const label of ofShard) counts[label]++;
     const of = Array.from(counts, (count) => new Float64Array(count * d));
     counts.fill(0);
-    for (const [shard, own] of labels.entries())
-      for (let i = 0; i < own.length; i++)
-        of[own[i]].set(last!.rows[shard].subarray(i * d, (i + 1) * d), d * counts[own[i]]++);
-    const laws = new Map<number, number>();
-    const rowsOf = (own: number) => judged(run, state, { of, every }, [own]);
-    const law = (own: number) => {
-      if (!laws.has(own)) laws.set(own, singleGain(rowsOf(own)));
-      return laws.get(own)!;
+    for (const [shard, ofShard] of labels.entries())
+      for (const [i, label] of ofShard.entries())
+        of[label].set(last!.rows[shard].subarray(i * d, (i + 1) * d), d * counts[label]++);
+    const gains = new Map<number, number>();
+    const rowsOf = (cluster: number) => judged(run, state, { of, every }, [cluster]);
+    const singleGain = (cluster: number) => {
+      if (!gains.has(cluster)) gains.set(cluster, gainOfSingle(rowsOf(cluster)));
+      return gains.get(cluster)!;
     };
-    const isExplained = (own: number, gain: number) => {
-      const isQuick = !laws.has(own) && counts[own] > 2 * ROWS_OF_LOOK;
-      const isFar = isQuick && gain > singleGain(rowsOf(own), ROWS_OF_LOOK) + FAR * every * counts[own];
-      return !isFar && gain <= law(own);
+    const isExplained = (cluster: number, gain: number) => {
+      const isQuick = !gains.has(cluster) && counts[cluster] > 2 * ROWS_OF_LOOK;
+      const isFar =
+        isQuick && gain > gainOfSingle(rowsOf(cluster), ROWS_OF_LOOK) + FAR * every * counts[cluster];
+      return !isFar && gain <= singleGain(cluster);
     };
-    return { of, every, doubt, law, isExplained };
+    return { of, every, doubt, singleGain, isExplained };
   };
 }
 
@@ -165,8 +168,8 @@ function judged(
 const everyRow = (n: number, most: number): number[] =>
   Array.from({ length: Math.min(n, most) }, (_, i) => Math.floor((i * n) / Math.min(n, most)));
 
-/** What a law of a single cluster gains, by at most so many rows. */
-function singleGain({ rows, priorOf, zeta }: Judged, most = ROWS_OF_LAW): number {
+/** What the best single-cluster model gains over a Gaussian, from at most so many rows. */
+function gainOfSingle({ rows, priorOf, zeta }: Judged, most = ROWS_OF_MODEL): number {
   const prior = priorOf([]);
   const { d } = prior;
   const n = rows.length / d;
@@ -174,7 +177,7 @@ function singleGain({ rows, priorOf, zeta }: Judged, most = ROWS_OF_LAW): number
   return singleClusterGain(some, prior, zeta * n);
 }
 
-/** Why a split is refused that gains less than such a law. */
+/** Why a split is refused that gains less than a single-cluster model. */
 export const ANOTHER_SHAPE = 'one cluster of another shape is as likely';
 
 /** Is it learned how alike the clusters' covariances are? */
@@ -199,7 +202,7 @@ function relearnedGain(run: TrainingRun, state: State): ((clusters: Float64Array
 }
 
 /**
- * Fills `splits` of clusters that have none with those into parts that overlap, where these gain more than a law of a single cluster; if none does,
+ * Fills `splits` of clusters that have none with those into parts that overlap, where these gain more than a single-cluster model; if none does,
  * one of all clusters into other Gaussians may stand in place of all. Is there one?
  */
 export function splitOverlapping(
@@ -220,29 +223,29 @@ export function splitOverlapping(
   const halves: Float64Array[][] = clusters.map(() => []);
   for (const [k, split] of splits.entries()) {
     if (split) continue;
-    const own = judged(run, state, clusterRows, [k]);
+    const drawn = judged(run, state, clusterRows, [k]);
     const rng = generator(seed, 'soft-split', state.epoch, k);
-    let found = chosen[k] ? bestSoftSplit(own.rows, own.priorOf, alpha, own.zeta, rng) : null;
+    let best = chosen[k] ? bestSoftSplit(drawn.rows, drawn.priorOf, alpha, drawn.zeta, rng) : null;
     if (chosen[k] && state.mixture.k === 1) {
       const isExplained = (gain: number) => clusterRows.isExplained(k, gain);
-      if (found) found = beyondLaw(own, found, isExplained, alpha, rng);
+      if (best) best = beyondSingleCluster(drawn, best, isExplained, alpha, rng);
       // Eight parts of a grid of a hundred clusters say no more than that it is a square.
       // Micro-clusters of one exact value in a column would be too flat.
-      if (!state.prior.kinds && (!found || found.logRatio <= CLOSE || isExplained(found.logRatio))) {
+      if (!state.prior.kinds && (!best || best.logRatio <= CLOSE || isExplained(best.logRatio))) {
         const draws = generator(seed, 'split-from-above', state.epoch);
-        const above = softSplitFromAbove(own.rows, own.priorOf, alpha, own.zeta, draws);
-        if (above && above.logRatio > (found?.logRatio ?? 0)) found = above;
+        const above = softSplitFromAbove(drawn.rows, drawn.priorOf, alpha, drawn.zeta, draws);
+        if (above && above.logRatio > (best?.logRatio ?? 0)) best = above;
       }
     }
-    const parts = (found?.T ?? [totalOfRows(own.rows, d, covariance)]).map((t) =>
-      shift(scaleStatistics(t, clusterRows.every), d, covariance, own.centre),
+    const parts = (best?.T ?? [totalOfRows(drawn.rows, d, covariance)]).map((t) =>
+      shift(scaleStatistics(t, clusterRows.every), d, covariance, drawn.centre),
     );
     halves[k] = parts;
-    if (!found) continue;
-    // The best of so many starts may gain as much by the choice alone. Fitting laws takes long, and does not matter where that refuses it by far.
-    const logRatio = found.logRatio + gainOfPrior(parts, k);
-    let needed = logRatio > -CLOSE ? Math.max(CLOSE, clusterRows.law(k)) : CLOSE;
-    if (logRatio > needed) needed = Math.max(needed, chanceGain(own, logRatio, alpha, rng));
+    if (!best) continue;
+    // The best of so many starts may gain as much by the choice alone. Fitting single-cluster models takes long, and does not matter where that refuses it by far.
+    const logRatio = best.logRatio + gainOfPrior(parts, k);
+    let needed = logRatio > -CLOSE ? Math.max(CLOSE, clusterRows.singleGain(k)) : CLOSE;
+    if (logRatio > needed) needed = Math.max(needed, chanceGain(drawn, logRatio, alpha, rng));
     const accepted = logRatio > needed;
     emitProposal(run, 'split', state, {
       clusters: [k],
@@ -266,10 +269,10 @@ export function splitOverlapping(
 }
 
 /**
- * The split, or one into more parts where it gains less than a law of a single cluster: of many clusters with unlike covariances, all rows
+ * The split, or one into more parts where it gains less than a single-cluster model: of many clusters with unlike covariances, all rows
  * together have heavy tails, which two Gaussians describe less well.
  */
-function beyondLaw(
+function beyondSingleCluster(
   { rows, priorOf, zeta }: Judged,
   split: SoftSplit,
   isExplained: (gain: number) => boolean,
@@ -314,8 +317,8 @@ function chanceGain({ rows, priorOf, zeta }: Judged, logRatio: number, alpha: nu
 }
 
 /**
- * Other Gaussians for these clusters together, that EM finds from the halves of all: where clusters share what is one, no split of one of them has
- * more evidence. They have to gain more than laws of all these clusters do.
+ * A new mixture for several clusters at once, by EM from the halves of all of them: where clusters divide one true component among them, splitting
+ * a single one gains nothing. It has to gain more than single-cluster models of all these clusters do.
  */
 function regrowth(
   run: TrainingRun,
@@ -351,7 +354,7 @@ function regrowth(
     gain > CLOSE && found.T.length > clusters.length
       ? Math.max(
           CLOSE,
-          clusters.reduce((sum, k) => sum + Math.max(0, clusterRows.law(k)), 0),
+          clusters.reduce((sum, k) => sum + Math.max(0, clusterRows.singleGain(k)), 0),
         )
       : CLOSE;
   if (!(gain > needed)) return null;
@@ -392,7 +395,7 @@ function partsByMixture(
 
 /**
  * log H of merging two clusters: that of the split of their rows into the two, as soft as the mixture has them, with the other sign. Two that
- * are all have to gain more than a law of a single cluster. Unions of more may have any shape, and so more evidence as two.
+ * are all have to gain more than a single-cluster model. Unions of more may have any shape, and so more evidence as two.
  */
 export function logSoftMergeRatio(
   run: TrainingRun,
@@ -406,5 +409,5 @@ export function logSoftMergeRatio(
   if (!parts) return Infinity;
   const zeta = (both.zeta / tempering(run, state)) * mergeTempering(run, state);
   const gain = ratioOf(parts, both.priorOf, run.config.alpha, zeta);
-  return state.mixture.k === 2 ? singleGain(both) - gain : -gain;
+  return state.mixture.k === 2 ? gainOfSingle(both) - gain : -gain;
 }

@@ -63,7 +63,7 @@ export async function splitStep(
   const ratios = ratiosOf(run, state, parts, judge);
   let asked: Promise<ClusterRows> | null = null;
   const rowsOnce = (source: ClusterRowsOf) => (asked ??= source(run, state));
-  // Sub-clusters of all rows have to gain more than a law of a single cluster.
+  // Sub-clusters of all rows have to gain more than a single-cluster model.
   const all = clusterRows && state.mixture.k === 1 ? await rowsOnce(clusterRows) : null;
   const splits = parts.map((pair, k): Split | null => {
     const logRatio = ratios[k];
@@ -73,7 +73,7 @@ export async function splitStep(
     const about = { clusters: [k], points: rowsOf(pair), logRatio, accepted };
     emitProposal(run, 'split', state, {
       ...about,
-      ...(isExplained && { needed: all!.law(k) }),
+      ...(isExplained && { needed: all!.singleGain(k) }),
       reason: isExplained ? ANOTHER_SHAPE : tooFew(logRatio),
     });
     return accepted ? { parts: pair, rule: rules[k], logRatio } : null;
@@ -88,7 +88,7 @@ export async function splitStep(
   }
   const hasStopped = state.mixture.k === 1 || hasStalled(state.steps, splits.filter(Boolean).length);
   const exhaustive = run.schedule.furtherProposals && hasStopped;
-  const single = all && !splits[0] ? all.law(0) : 0;
+  const single = all && !splits[0] ? all.singleGain(0) : 0;
   const totals = refined.parts.map(totalOf);
   const isEligible = (k: number) => !splits[k] && !run.unchanged?.[k] && hasRowsFor(run, totals[k], 2);
   const eligible = totals.map((_, k) => exhaustive && isEligible(k));

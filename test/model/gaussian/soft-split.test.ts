@@ -19,7 +19,7 @@ import { type Covariance, softStatistics } from '../../../model/statistics.ts';
 import { COVARIANCES, close, normalRows, statisticsOf } from '../support.ts';
 import { oneCluster } from './one-cluster.ts';
 
-/** The best split, and what a law of a single cluster gains. */
+/** The best split, and what a single-cluster model gains. */
 function judged(values: number[], d: number, covariance: Covariance = 'full') {
   const { rows, n, priorOf, start } = oneCluster(values, d, covariance);
   const split = bestSoftSplit(rows, priorOf, 10, 1, generator(1n, 'test'));
@@ -77,7 +77,7 @@ describe('parts that overlap are found', () => {
       ]),
       2,
     );
-    assert.ok(accepted, `${split!.logRatio} nats, ${single} by a single law`);
+    assert.ok(accepted, `${split!.logRatio} nats, ${single} by a single-cluster model`);
   });
 
   test('where they are twelve sd apart, soft parts are the hard ones', () => {
@@ -135,7 +135,10 @@ describe('one cluster of another shape is not split', () => {
   for (const [name, values, d] of shapes)
     test(name, () => {
       const { split, single, accepted } = judged(values, d);
-      assert.ok(!accepted, `${split?.logRatio} nats for ${split?.T.length} parts, ${single} by a single law`);
+      assert.ok(
+        !accepted,
+        `${split?.logRatio} nats for ${split?.T.length} parts, ${single} by a single-cluster model`,
+      );
     });
 
   test('five independent columns, each t with 3 degrees of freedom, are described nearly as well as by their density', () => {
@@ -175,7 +178,7 @@ describe('one cluster of another shape is not split', () => {
 });
 
 describe('many parts from above', () => {
-  /** The split from above, and what a law of a single cluster gains. */
+  /** The split from above, and what a single-cluster model gains. */
   function fromAbove(values: number[], d: number) {
     const { rows, n, priorOf, start } = oneCluster(values, d);
     const split = softSplitFromAbove(rows, priorOf, 10, 1, generator(1n, 'above'));

@@ -53,7 +53,7 @@ describe('drift', () => {
     assert.ok(Math.abs(mean) < 0.3, `${mean} nats`);
   });
 
-  test('of rows of the same law: deviates about 0, and no alarm in a hundred batches', () => {
+  test('of rows of the same distribution: deviates about 0, and no alarm in a hundred batches', () => {
     const deviates: number[] = [];
     const alarms: Alarm[] = [];
     for (let seed = 0; seed < 10; seed++) {

@@ -48,7 +48,7 @@ function stream(seed: number) {
 }
 
 describe('drift of a graph run', () => {
-  test('of rows of the same law: no alarm in nine batches', () => {
+  test('of rows of the same distribution: no alarm in nine batches', () => {
     const alarms: Alarm[] = [];
     for (let seed = 0; seed < 3; seed++) {
       const of = stream(seed);
