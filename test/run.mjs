@@ -36,7 +36,7 @@ const ALONE = ['page/live/http', 'e2e/backends.all'].map((name) => join('test', 
  * the next four.
  */
 const SHARED = ['e2e', 'page/browser', 'cli'].map((folder) => join('test', folder));
-const SHARING = 6;
+const SHARING = 12;
 const placeOf = (name) =>
   LONGEST.includes(name) ? LONGEST.indexOf(name) : LONGEST.length + (SHARED.includes(dirname(name)) ? 0 : 1);
 /** The build outputs that the quick tests need: output, source folder, build script. */

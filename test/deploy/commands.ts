@@ -49,11 +49,13 @@ export interface TestSetup {
   ports: [number, number];
 }
 
+/** Epochs of a run whose coordinator is killed: longer than the two seconds that a worker may wait between two attempts to connect. */
+const LONG = 250;
+
 /** Creates data in the folder, and the expected results of a run. */
-export async function setUp(folder: string): Promise<TestSetup> {
+export async function setUp(folder: string, epochs = LONG): Promise<TestSetup> {
   const { data } = easyData(folder, 'rows', 1500);
-  // Longer than the two seconds that a worker may wait between two attempts to connect: else it misses the run, and waits for another.
-  const flags = 'split-merge-every: 10\nbatch-size: 16\nmax-epochs: 250\nearly-stop: false\n';
+  const flags = `split-merge-every: 10\nbatch-size: 16\nmax-epochs: ${epochs}\nearly-stop: false\n`;
   const runYaml = (path: string) => `data: ${path}\n${flags}`;
   const config = join(folder, 'local.yaml');
   writeFileSync(config, runYaml(data));
@@ -149,8 +151,34 @@ export async function assertSurvivesKill(
   assert.deepEqual(resultHashes(run), expected);
   second.kill('SIGTERM');
   await second.ended;
+  await assertDismissed(workers);
+}
+
+/** Runs a coordinator and a worker with the commands of a deployment, and the first again, which finds its run finished. */
+export async function assertRuns(
+  command: DeployCommand,
+  workerCommand: DeployCommand,
+  run: string,
+  { folder, expected }: TestSetup,
+): Promise<void> {
+  mkdirSync(join(run, '..'), { recursive: true });
+  const coordinator = begin(command, folder);
+  await until('its port', () => coordinator.stderr().includes('listening on'));
+  const worker = begin(workerCommand, folder);
+  await until('a result', () => resultOf(run)).catch((error) =>
+    assert.fail(`${error.message}\n${coordinator.stderr()}\n${worker.stderr()}`),
+  );
+  assert.deepEqual(resultHashes(run), expected);
+  coordinator.kill('SIGTERM');
+  await coordinator.ended;
+  await assertDismissed([worker]);
+  const again = begin(command, folder);
+  assert.equal(await again.ended, 0, again.stderr());
+}
+
+/** Workers end, as their coordinator has dismissed them. */
+async function assertDismissed(workers: ReturnType<typeof begin>[]): Promise<void> {
   for (const each of workers) {
-    // The coordinator has dismissed it.
     const outcome = await Promise.race([
       each.ended,
       sleep(1000 * patience(10), 'still running', { ref: false }),

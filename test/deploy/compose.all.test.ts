@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { before, describe, test } from 'node:test';
 import { parse } from 'yaml';
 import { scratch } from '../e2e/support.ts';
-import { assertSurvivesKill, begin, missingTools, setUp, type TestSetup } from './commands.ts';
+import { assertRuns, begin, missingTools, setUp, type TestSetup } from './commands.ts';
 
 const folder = scratch();
 describe('compose', { skip: missingTools('docker-compose') }, () => {
@@ -18,7 +18,7 @@ describe('compose', { skip: missingTools('docker-compose') }, () => {
       encoding: 'utf8',
     });
     services = parse(text).services;
-    at = await setUp(folder);
+    at = await setUp(folder, 20);
   });
 
   test('mounted files and build contexts exist', () => {
@@ -51,7 +51,7 @@ describe('compose', { skip: missingTools('docker-compose') }, () => {
     assert.notEqual(passwordOf(''), passwordOf(''));
   });
 
-  test('the commands of its services, with a killed coordinator: the same bytes as a local run', async () => {
+  test('the commands of its services; and once more, when the run is finished: the same bytes as a local run', async () => {
     const replacements: Record<string, string> = {
       'tcp://*:5555': `tcp://127.0.0.1:${at.ports[0]}`,
       'coordinator:5555': `127.0.0.1:${at.ports[0]}`,
@@ -76,7 +76,7 @@ describe('compose', { skip: missingTools('docker-compose') }, () => {
       const keys = begin(command('keys'), at.folder);
       assert.equal(await keys.ended, 0, keys.stderr());
     }
-    await assertSurvivesKill(command('coordinator'), command('worker'), join(at.folder, 'runs', 'run'), at);
+    await assertRuns(command('coordinator'), command('worker'), join(at.folder, 'runs', 'run'), at);
     assert.equal(statSync(join(at.folder, 'runs', 'run.token')).mode & 0o777, 0o600);
   });
 });

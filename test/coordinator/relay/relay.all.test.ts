@@ -151,19 +151,6 @@ describe('parts that are killed', () => {
     await allEnd([relay.running, ...workers]);
     assert.deepEqual(resultHashes(run), expected);
   });
-
-  test('a relay that is asked to leave: the other one goes on', async () => {
-    const { run, running, address } = await startCoordinator(easy.data, path('left'), ...FLAGS);
-    const [one, two] = [await startRelay(address, 'one'), await startRelay(address, 'two')];
-    const workers = [one, two].map(({ bind }, i) => workerOf(bind, `w${i}`, '--reconnect-for', '3'));
-    await until('epoch 3', () => epochOf(run) >= 3, running);
-    one.running.kill('SIGTERM');
-    assert.equal((await one.running.ended).code, 0);
-    jsonOf(await running.ended);
-    assert.deepEqual(resultHashes(run), expected);
-    await allEnd([two.running, workers[1]]);
-    assert.equal((await workers[0].ended).code, 2);
-  });
 });
 
 test('a relay reads the list of its keys again at SIGHUP, and warns of --insecure', async () => {
