@@ -78,6 +78,8 @@ if (fast)
 
 /** Slow files have a process each, or with a few others; the quick ones of a folder share one, whose start would take longer than most of them. */
 const folder = mkdtempSync(join(tmpdir(), 'dpmesh-test-'));
+// Where test/fitted.ts keeps the runs that test files share.
+process.env.DPMESH_FITTED = join(folder, 'fitted');
 function processes() {
   return [...new Set(files.map(keyOf))].map((key) => {
     if (key.endsWith('.ts')) return key;

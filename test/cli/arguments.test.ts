@@ -4,13 +4,14 @@ import { join } from 'node:path';
 import { before, describe, test } from 'node:test';
 import { openRun } from '../../library/open-run.ts';
 import { called } from '../e2e/in-process.ts';
-import { easyData, jsonOf, QUICK, scratch, trainArgs } from '../e2e/support.ts';
+import { easyData, scratch } from '../e2e/support.ts';
+import { fitted } from '../fitted.ts';
 
 const cwd = scratch();
 const { data } = easyData(cwd, 'easy', 300);
 const labels = join('run', 'labels.npy');
 before(async () => {
-  jsonOf(await called(trainArgs(data, join(cwd, 'run'), '--workers', 1, ...QUICK)));
+  await fitted('gaussian', join(cwd, 'run'));
   cpSync(join(cwd, 'run'), join(cwd, '-odd'), { recursive: true });
 });
 

@@ -20,7 +20,8 @@ import { readNpy } from '../../data/npy.ts';
 import { makeKeys } from '../../proto/keys.ts';
 import { elements, npyFile } from '../data/files.ts';
 import { called } from '../e2e/in-process.ts';
-import { dpmesh, easyData, jsonOf, patience, QUICK, scratch } from '../e2e/support.ts';
+import { dpmesh, easyData, jsonOf, patience, scratch } from '../e2e/support.ts';
+import { fitted } from '../fitted.ts';
 
 const folder = scratch();
 const N = 500;
@@ -338,7 +339,7 @@ describe('odd input', () => {
   test('predict rejects rows with other columns, NaN, and existing files', async () => {
     const easy = easyData(folder, 'easy', 800);
     const run = join(folder, 'run-easy');
-    jsonOf(await dpmesh(['train', '--data', easy.data, '--out', run, '--json', '--workers', 1, ...QUICK]));
+    await fitted('gaussian', run);
     const bad = table('five-nan', changed({ 165: Number.NaN }).slice(0, 500), [100, 5]);
     const link = join(folder, 'link.npy');
     symlinkSync(easy.data, link);

@@ -6,21 +6,11 @@ import { join } from 'node:path';
 import { text as textOf } from 'node:stream/consumers';
 import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import {
-  D,
-  dpmesh,
-  easyData,
-  jsonOf,
-  QUICK,
-  refused,
-  scratch,
-  start,
-  trainArgs,
-  until,
-} from '../e2e/support.ts';
+import { D, dpmesh, easyData, refused, scratch, start, until } from '../e2e/support.ts';
+import { fitted } from '../fitted.ts';
 
 const folder = scratch();
-const { data, rows } = easyData(folder, 'easy', 300);
+const { rows } = easyData(folder, 'easy', 300);
 const run = join(folder, 'x');
 
 /** A request for labels of so many rows, which are 0, with binary data. */
@@ -34,7 +24,7 @@ function binaryRequest(count: number): Buffer {
 }
 
 test('serve: prints the address of each model, and at SIGTERM answers what is under way', async () => {
-  jsonOf(await dpmesh(trainArgs(data, run, '--workers', 1, ...QUICK, '--max-epochs', 5)));
+  await fitted('gaussian', run);
   const serving = start(['serve', run, '--http', '127.0.0.1:0']);
   const [, url, port] = await until(
     'its address',

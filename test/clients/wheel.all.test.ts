@@ -104,7 +104,7 @@ describe('the wheel', { skip: base ? false : NONE }, () => {
     assert.equal(predicted.status, 0, predicted.stderr);
     const labels = readNpy(join(folder, 'run/labels.npy'));
     assert.deepEqual(readNpy(join(folder, 'labels.npy')), labels);
-    const drawn = run('dpmesh', 'plot', 'run', '--force');
+    const drawn = run('dpmesh', 'plot', 'run');
     assert.equal(drawn.status, 0, drawn.stderr);
     assert.ok(existsSync(join(folder, 'run/report/report.html')));
 

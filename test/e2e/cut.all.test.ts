@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { before, describe, test } from 'node:test';
 import { readNpy, writeNpy } from '../../data/npy.ts';
 import { generator } from '../../model/random.ts';
+import { fitted } from '../fitted.ts';
 import {
   changedCopy,
   changeRunFile,
@@ -22,6 +23,7 @@ import {
   refused,
   resultHashes,
   resumed,
+  runFileOf,
   scratch,
   times,
   trainArgs,
@@ -87,8 +89,8 @@ const sentence = ({ cluster, sizes: [one, other], height }: ReturnType<typeof ne
 
 describe('of Gaussian clusters', () => {
   before(async () => {
-    const args = trainArgs(easy.data, path('run'), '--soft', ...known());
-    assert.equal(jsonOf(await dpmesh(args)).k, K);
+    await fitted('gaussian', path('run'));
+    assert.equal(runFileOf(path('run')).result.k, K);
   });
 
   test('the tree has the sizes of the labels, and its hash is in run.json', () => {

@@ -17,21 +17,14 @@ import { OUTPUTS, readRequest } from '../../../library/serve/protocol.ts';
 import { FORMAT } from '../../../run/finished-run.ts';
 import { readTrainedModel } from '../../../run/trained-model.ts';
 import { D, easyData, library, patience, runFileOf, scratch, times, until } from '../../e2e/support.ts';
+import { fitted, ROWS } from '../../fitted.ts';
 
 const folder = scratch();
 const path = (name: string) => join(folder, name);
-const { predict, serve, train, UserError } = await library();
+const { predict, serve, UserError } = await library();
 const N = 3000;
 const easy = easyData(folder, 'easy', N);
 const skewed = easyData(folder, 'skewed', 1000, (row) => [Math.exp(row[0] / 4), row[1], row[2]]);
-const QUICK = {
-  workers: 1,
-  splitMergeEvery: 3,
-  batchSize: 16,
-  maxEpochs: 12,
-  report: false,
-  backend: 'wasm',
-} as const;
 const servers: ModelServer[] = [];
 
 /** A server on a free port. */
@@ -44,9 +37,9 @@ async function started(options: ServeOptions): Promise<ModelServer> {
 let server: ModelServer;
 before(async () => {
   await Promise.all([
-    train({ ...QUICK, data: easy.data, out: path('x') }),
-    train({ ...QUICK, data: easy.data, out: path('graph'), likelihood: 'graph' }),
-    train({ ...QUICK, data: skewed.data, out: path('log'), logarithm: '1' }),
+    fitted('gaussian', path('x')),
+    fitted('graph', path('graph')),
+    fitted('logarithm', path('log')),
   ]);
   server = await started({ runs: ['x', 'graph', 'log'].map(path) });
 });
@@ -114,8 +107,10 @@ const everythingOf = (name: string) => ({ outputs: outputsOf(name).map((output) 
 
 describe('labels', () => {
   test('are those of the run and of predict, to the bit', async () => {
+    // Those that they were trained on.
+    const rows = easy.rows.slice(0, ROWS * D);
     for (const name of ['x', 'graph']) {
-      const found = await asked(urlOf(name), easy.rows, D, everythingOf(name));
+      const found = await asked(urlOf(name), rows, D, everythingOf(name));
       const own = (file: string) => Array.from(readNpy(join(path(name), file)).data as Float32Array);
       assert.deepEqual(found.label, own('labels.npy'));
       assert.deepEqual(found.confidence, own('confidences.npy'));
@@ -129,7 +124,7 @@ describe('labels', () => {
         found.outlier_score,
         lines.map((line) => Number(line.split(',')[column])),
       );
-      const data = { values: easy.rows, columns: D };
+      const data = { values: rows, columns: D };
       const { labels, components, responsibilities, map } = await predict({
         run: path(name),
         data,
