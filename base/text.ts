@@ -39,16 +39,3 @@ export function withoutEnd(text: string, character: RegExp, least = 0): string {
 
 /** Untrusted text of several lines: lines after the first are indented, so that they cannot pass for log lines of ours. */
 export const indentContinuation = (text: string) => printable(text).replaceAll('\n', '\n    ');
-
-/** Such as `1.5 GB`. */
-export const gigabytes = (bytes: number) => `${(bytes / 1e9).toFixed(1)} GB`;
-
-const [MINUTE, HOUR] = [60, 3600];
-
-/** A rough time, such as `40 s` or `3 h`. */
-export function roughDuration(seconds: number): string {
-  const rounded = (value: number) => Number(value.toPrecision(value < 10 ? 1 : 2)).toLocaleString('en');
-  if (seconds < 1) return `${Number(seconds.toPrecision(1))} s`;
-  if (seconds < 2 * MINUTE) return `${rounded(seconds)} s`;
-  return seconds < 2 * HOUR ? `${rounded(seconds / MINUTE)} min` : `${rounded(seconds / HOUR)} h`;
-}

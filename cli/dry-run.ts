@@ -1,5 +1,6 @@
 import { existsSync } from 'node:fs';
 import { availableParallelism, freemem } from 'node:os';
+import { counted } from '../base/quantities.ts';
 import { indentContinuation } from '../base/text.ts';
 import { assertNotAmong, openLabels, openRows } from '../coordinator/fit/inputs.ts';
 import { memoryOf } from '../coordinator/fit/memory.ts';
@@ -14,7 +15,6 @@ import { sampledCounts } from '../coordinator/fit/sample.ts';
 import { firstNames } from '../data/tables/table.ts';
 import type { RunOptions } from '../library/options.ts';
 import { plannedWorkers } from '../library/workers.ts';
-import { counted } from '../page/drawing/text.ts';
 import type { RunConfig } from '../run/config.ts';
 import { assertUsable, defaultRunPath, whyUnwritable } from '../run/run-path.ts';
 import { interruptible, type TerminalOptions } from './process.ts';

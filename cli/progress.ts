@@ -1,5 +1,6 @@
+import { counted } from '../base/quantities.ts';
 import { indentContinuation, oneLine } from '../base/text.ts';
-import { counted, likelihoodText } from '../page/drawing/text.ts';
+import { likelihoodText } from '../page/drawing/text.ts';
 import type { RunEvent } from '../run/events.ts';
 import { lineageText } from '../run/lineage.ts';
 

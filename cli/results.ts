@@ -1,3 +1,4 @@
+import { counted } from '../base/quantities.ts';
 import { indentContinuation, oneLine } from '../base/text.ts';
 import { UserError } from '../base/user-error.ts';
 import {
@@ -12,7 +13,6 @@ import {
   WORDS,
 } from '../library/command-options.ts';
 import type { Cut } from '../library/cut.ts';
-import { counted } from '../page/drawing/text.ts';
 import { text } from '../run/domains.ts';
 import { option } from '../run/option.ts';
 import { defineCommand, pickOptions } from './flags.ts';

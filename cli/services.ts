@@ -1,8 +1,9 @@
+import { counted } from '../base/quantities.ts';
 import { oneLine } from '../base/text.ts';
 import { UserError } from '../base/user-error.ts';
 import { SERVE } from '../library/command-options.ts';
 import { FOLLOW, type FollowedBatch, type FollowOptions } from '../library/follow/options.ts';
-import { counted, duration } from '../page/drawing/text.ts';
+import { duration } from '../page/drawing/text.ts';
 import { defineCommand, pickOptions } from './flags.ts';
 import { onSignal, reportProblem } from './process.ts';
 import { createDisplay } from './progress.ts';

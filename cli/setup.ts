@@ -1,8 +1,8 @@
 import { BACKENDS } from '../base/identity.ts';
+import { counted } from '../base/quantities.ts';
 import { indentContinuation } from '../base/text.ts';
 import { INTERRUPTED, UserError } from '../base/user-error.ts';
 import { JSON_OUTPUT } from '../library/command-options.ts';
-import { counted } from '../page/drawing/text.ts';
 import { oneOf, text, yesOrNo } from '../run/domains.ts';
 import { option } from '../run/option.ts';
 import type { CheckResult } from '../worker/host/doctor/machine.ts';

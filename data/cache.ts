@@ -4,7 +4,7 @@ import { hostname, tmpdir } from 'node:os';
 import { basename, dirname, join, resolve } from 'node:path';
 import { isDraft, isProcessAlive } from '../base/drafts.ts';
 import { attempted, ioError, mkdirp, realPath, remove } from '../base/files.ts';
-import { gigabytes } from '../base/text.ts';
+import { gigabytes } from '../base/quantities.ts';
 import { UserError } from '../base/user-error.ts';
 import type { ArrayFile } from './npy.ts';
 

@@ -3,11 +3,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createAtomicFile } from '../base/files.ts';
 import { dpmeshVersion } from '../base/package.ts';
+import { counted } from '../base/quantities.ts';
 import { UserError } from '../base/user-error.ts';
 import { LABELS } from '../data/row-parts.ts';
 import { openRowTexts } from '../data/texts/row-texts.ts';
 import { MOST_CHARACTERS, tidyName } from '../model/description/names.ts';
-import { counted } from '../page/drawing/text.ts';
 import { identityOf } from '../run/base-run.ts';
 import { kindsOf } from '../run/option.ts';
 import { type NamedClusters, namesFromModel } from '../run/passes/name.ts';
@@ -235,7 +235,7 @@ async function redrawn(run: string): Promise<string[]> {
   if (reportOf(run) === null) return [];
   const folder = mkdtempSync(join(tmpdir(), 'dpmesh-report-'));
   try {
-    const { writeReport } = await import('../page/report/gather.ts');
+    const { writeReport } = await import('../page/report/draw.ts');
     const { withoutPoints } = await writeReport(run, { version: dpmeshVersion(), out: folder }, READ_FILES);
     if (withoutPoints)
       return [`${withoutPoints}: the report has the name before until dpmesh plot ${run} draws it`];

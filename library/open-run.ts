@@ -131,7 +131,7 @@ export async function openRun(directory: string): Promise<SavedRun> {
       const [out, given] = [paths.fix(options.out), paths.fixInput(options.labels)];
       return paths.naming(async () => {
         assertSame();
-        const { writeReport } = await import('../page/report/gather.ts');
+        const { writeReport } = await import('../page/report/draw.ts');
         const { READ_FILES } = await import('../run/read-files.ts');
         const labels = given === undefined ? undefined : await labelsOf(given, 'labels');
         if (labels && labels.codes.length !== data.rows)

@@ -6,7 +6,7 @@ import { runFiles } from '../run/run-files.ts';
 import { assertNoLink } from '../run/run-path.ts';
 import { readSavedClusters } from '../run/saved-clusters.ts';
 import { readSavedTree } from '../run/saved-tree.ts';
-import { aboutMap, type SampledMap, sampledMap, type WholeMap } from './drawing/map.ts';
+import { aboutMap, type SampledMap, sampledMap, type WholeMap } from '../run/whole-map.ts';
 
 /** The map of all rows of a finished run, as its page, report and export read it. */
 

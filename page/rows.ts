@@ -20,8 +20,8 @@ import { tableOptions } from '../run/config.ts';
 import { readImageList } from '../run/row-files.ts';
 import type { RunFile } from '../run/run-file.ts';
 import { numberOfLabel, openRows, runFiles } from '../run/run-files.ts';
-import type { RowContent, RowContents } from './drawing/clusters.ts';
-import { type DisplaySample, sampledRanges, sampledRows } from './drawing/model-view.ts';
+import type { RowContent, RowContents } from './drawing/api.ts';
+import { type DisplaySample, sampledRanges, sampledRows } from './drawing/display-sample.ts';
 
 /** Rows of the data of a run for page and report: a sample as points, single ones as people may look at them, whether they are still the same, and what their labels say. */
 

@@ -59,7 +59,7 @@ const ROOMS = {
   'coordinator/update': ['coordinator/fit', 'run/passes', 'run', 'data', 'model', 'base'],
   // What browser, report and terminal draw alike.
   'page/drawing': ['run', 'model', 'base'],
-  'page/browser': ['page/drawing', 'run', 'model'],
+  'page/browser': ['page/drawing', 'run', 'model', 'base/quantities.ts'],
   page: ['page/drawing', 'run', 'data', 'model', 'base'],
   'page/report': ['page', 'page/drawing', 'run', 'data', 'model', 'base'],
   'page/view': ['page', 'page/report', 'page/drawing', 'run', 'data', 'model', 'base'],
@@ -77,7 +77,7 @@ const ROOMS = {
       'page/live',
       'page/report',
     ],
-    ...['page/drawing', 'worker/host', 'worker/compute', 'tasks', 'tasks/*/compute.ts'],
+    ...['worker/host', 'worker/compute', 'tasks', 'tasks/*/compute.ts'],
     ...['run', 'data', 'proto', 'model', 'base'],
   ],
   'library/follow': ['library', 'coordinator/update', 'coordinator/fit', 'run', 'data', 'model', 'base'],

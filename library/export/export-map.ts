@@ -12,10 +12,9 @@ import { numberName } from '../../model/description/names.ts';
 import { layersOf, type TreeLayer } from '../../model/hierarchy/dendrogram.ts';
 import { NOISE } from '../../model/order.ts';
 import { NONE_OPTIONAL } from '../../model/row-columns.ts';
-import { nodeNames } from '../../page/drawing/clusters.ts';
-import type { WholeMap } from '../../page/drawing/map.ts';
 import { wholeMapOf } from '../../page/map.ts';
 import { openUnchanged } from '../../page/rows.ts';
+import { nodeNames } from '../../run/described.ts';
 import {
   labelColumns,
   mapColumns,
@@ -32,6 +31,7 @@ import { readSavedClusters, type SavedClusters } from '../../run/saved-clusters.
 import { readSavedTree } from '../../run/saved-tree.ts';
 import { shownProblem } from '../../run/shown-files.ts';
 import { readTrainedModel } from '../../run/trained-model.ts';
+import type { WholeMap } from '../../run/whole-map.ts';
 import { assertOptions, assertWritable, fixedPaths } from '../arguments.ts';
 import { EXPORT } from '../command-options.ts';
 

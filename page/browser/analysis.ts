@@ -1,12 +1,7 @@
 import { type Classifier, classify } from '../../model/state.ts';
 import { bytesIn, type StateOf } from '../drawing/api.ts';
-import {
-  createMap,
-  createViewer,
-  type DisplaySample,
-  type ModelView,
-  sampledRows,
-} from '../drawing/model-view.ts';
+import { type DisplaySample, sampledRows } from '../drawing/display-sample.ts';
+import { createMap, createViewer, type ModelView } from '../drawing/model-view.ts';
 
 /** `onMap`: points on a map, in place of the axes. */
 export type AnalysisRequest = { isOver: boolean; onMap: boolean };

@@ -1,7 +1,7 @@
 import type { PastUpdate } from '../../model/stream/findings.ts';
+import { type Described, nodeNames } from '../../run/described.ts';
 import { kAfterEpochs } from '../../run/history.ts';
 import { type ChartFrame, epochAt, hasLogAxis, kChart, lossChart } from '../drawing/charts.ts';
-import { type Described, nodeNames } from '../drawing/clusters.ts';
 import type { ModelView } from '../drawing/model-view.ts';
 import { listItems } from '../drawing/panels.ts';
 import { riverPicture, riverTable, updateTexts } from '../drawing/river.ts';

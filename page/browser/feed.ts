@@ -1,6 +1,8 @@
 import type { Legend } from '../../model/shades.ts';
 import type { TimedEvent } from '../../run/events.ts';
 import { addEpoch, addEvent, cutBack, emptyHistory, type RunHistory } from '../../run/history.ts';
+import type { WholeMap } from '../../run/whole-map.ts';
+import type { RowContents } from '../drawing/api.ts';
 import {
   type History,
   isOver,
@@ -9,8 +11,7 @@ import {
   type Status,
   type WorkSpan,
 } from '../drawing/api.ts';
-import type { RowContents } from '../drawing/clusters.ts';
-import { type MapData, type SelectionTelling, selectedText, type WholeMap } from '../drawing/map.ts';
+import { type MapData, type SelectionTelling, selectedText } from '../drawing/map.ts';
 import type { ModelView } from '../drawing/model-view.ts';
 import { ANSWERS, ofGathered, type PackedRun, type RunSource, unpackedRun } from '../drawing/run-model.ts';
 import type { AnalysisRequest } from './analysis.ts';

@@ -1,10 +1,10 @@
+import { counted } from '../../base/quantities.ts';
 import type { EndReason } from '../../model/schedule.ts';
 import type { TimedEvent } from '../../run/events.ts';
 import { lineageText } from '../../run/lineage.ts';
 import { certaintyText } from '../../run/summary.ts';
 import {
   count,
-  counted,
   duration,
   likelihoodText,
   logRatioText,

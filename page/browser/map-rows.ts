@@ -1,18 +1,12 @@
+import { counted } from '../../base/quantities.ts';
 import { FOUND, type MapRow, RECORD, readFound, readRecord } from '../../model/map-tiles.ts';
 import { priority } from '../../model/random.ts';
+import { nameBeside } from '../../run/whole-map.ts';
 import { bytesIn } from '../drawing/api.ts';
-import {
-  type Frame,
-  isInside,
-  type MapData,
-  type MapSource,
-  MOST_SELECTED,
-  nameBeside,
-  type Point,
-  tilesAround,
-} from '../drawing/map.ts';
+import { type MapData, type MapSource, MOST_SELECTED } from '../drawing/map.ts';
+import { type Frame, isInside, type Point, tilesAround } from '../drawing/map-frame.ts';
 import { colourOf, swatch } from '../drawing/svg.ts';
-import { count, counted, escaped, percent } from '../drawing/text.ts';
+import { count, escaped, percent } from '../drawing/text.ts';
 import { cssColour } from './controls.ts';
 import { byId, setHtml, setText } from './dom.ts';
 import { csvOf, offer } from './save.ts';

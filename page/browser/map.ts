@@ -1,21 +1,15 @@
+import { counted } from '../../base/quantities.ts';
 import { AT, DENSITY_CELLS, type MapRow, RECORD, readRecord } from '../../model/map-tiles.ts';
-import { type ClusterDetails, nameOf, rowText, wordsText } from '../drawing/clusters.ts';
-import {
-  type Frame,
-  frameOf,
-  type MapSource,
-  nameBeside,
-  type Point,
-  shownPart,
-  tilesFor,
-  type WholeMap,
-  zoomTo,
-} from '../drawing/map.ts';
+import type { ClusterDetails } from '../../run/described.ts';
+import { nameBeside, type WholeMap } from '../../run/whole-map.ts';
+import { nameOf, rowText, wordsText } from '../drawing/clusters.ts';
+import type { MapSource } from '../drawing/map.ts';
+import { type Frame, frameOf, type Point, shownPart, tilesFor, zoomTo } from '../drawing/map-frame.ts';
 import { insideLabels, labelSize, type PlacedLabel, placeLabels } from '../drawing/map-picture.ts';
 import type { ModelView } from '../drawing/model-view.ts';
 import { WHOLE, type Zoom } from '../drawing/points.ts';
 import { colourOf, NOISE_COLOUR, rgbOf } from '../drawing/svg.ts';
-import { counted, escaped } from '../drawing/text.ts';
+import { escaped } from '../drawing/text.ts';
 import { cssRgb, onThemeChange } from './controls.ts';
 import { byId, fitCanvas, make, placeTooltip, setHtml } from './dom.ts';
 import type { Feed } from './feed.ts';

@@ -1,6 +1,8 @@
+import { counted } from '../../base/quantities.ts';
+import { byLabels, type Described } from '../../run/described.ts';
 import type { Summary } from '../../run/summary.ts';
 import { isOver, type RunInfo } from '../drawing/api.ts';
-import { byLabels, cardsLegend, clusterCards, type Described } from '../drawing/clusters.ts';
+import { cardsLegend, clusterCards } from '../drawing/clusters.ts';
 import type { ModelView } from '../drawing/model-view.ts';
 import {
   configEntries,
@@ -12,7 +14,6 @@ import {
   topNumbers,
   versionsText,
 } from '../drawing/panels.ts';
-import { counted } from '../drawing/text.ts';
 import { charts, riverPanel, treePanel } from './charts.ts';
 import { controls, onThemeChange, themeButton } from './controls.ts';
 import { byId, setHtml, setText } from './dom.ts';

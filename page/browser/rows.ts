@@ -1,13 +1,7 @@
-import {
-  type ClusterDetails,
-  clusterCard,
-  nameOf,
-  neighboursText,
-  type RowContents,
-  rowsOfCard,
-  rowText,
-  shareOf,
-} from '../drawing/clusters.ts';
+import type { ClusterDetails } from '../../run/described.ts';
+import type { RowContents } from '../drawing/api.ts';
+import { shareOf } from '../drawing/cluster-table.ts';
+import { clusterCard, nameOf, neighboursText, rowsOfCard, rowText } from '../drawing/clusters.ts';
 import type { ModelView } from '../drawing/model-view.ts';
 import { escaped } from '../drawing/text.ts';
 import { byId, setHtml, setText } from './dom.ts';

@@ -1,4 +1,5 @@
-import { hasComponents, shareOf } from '../drawing/clusters.ts';
+import { counted } from '../../base/quantities.ts';
+import { hasComponents, shareOf } from '../drawing/cluster-table.ts';
 import type { ModelView } from '../drawing/model-view.ts';
 import {
   axesText,
@@ -16,7 +17,7 @@ import {
   type Zoom,
 } from '../drawing/points.ts';
 import { colourOf, DASHES, hexOf, mix, type Rgb, rgbOf } from '../drawing/svg.ts';
-import { counted, percent } from '../drawing/text.ts';
+import { percent } from '../drawing/text.ts';
 import { cssColour, cssRgb } from './controls.ts';
 import { byId, fitCanvas, placeTooltip, setText } from './dom.ts';
 import { arrowOf, moved, onGestures, type PicturePoint, zoomAt, zoomByKey } from './gestures.ts';

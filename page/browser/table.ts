@@ -1,4 +1,5 @@
-import { type ClusterDetails, legend, nameText, tableRows, wordsText } from '../drawing/clusters.ts';
+import { type ClusterDetails, nameText } from '../../run/described.ts';
+import { legend, tableRows, wordsText } from '../drawing/clusters.ts';
 import type { ModelView } from '../drawing/model-view.ts';
 import { colourOf } from '../drawing/svg.ts';
 import { becomeChildren, byId, inOrder, make, setText } from './dom.ts';

@@ -4,6 +4,7 @@ import { diagonalOf } from '../../model/linalg.ts';
 import type { Mixture } from '../../model/mixture.ts';
 import type { Layer } from '../../model/nets/net.ts';
 import type { Covariance } from '../../model/statistics.ts';
+import type { NamedRow } from '../../run/described.ts';
 import type { Likelihood, TimedEvent } from '../../run/events.ts';
 import type { Epochs } from '../../run/history.ts';
 import type { Summary } from '../../run/summary.ts';
@@ -106,6 +107,23 @@ export type Message =
 
 const OVER: readonly Status[] = ['done', 'failed', 'stopped'];
 export const isOver = (status: Status) => OVER.includes(status);
+
+/** A row of the data: `GET /api/rows`. */
+export interface RowContent extends NamedRow {
+  /** As a data URI, where rows are images. */
+  image?: string;
+  /** The first columns; of no image. */
+  values?: number[];
+  /** What describes it. */
+  text?: string;
+}
+
+/** `GET /api/rows?rows=1,2,3` */
+export interface RowContents {
+  /** Names of the first columns; null where they have none. */
+  names: string[] | null;
+  rows: RowContent[];
+}
 
 type Score = 'k' | 'nmi' | 'ari' | 'acc' | 'silhouette' | 'epochs' | 'seconds';
 

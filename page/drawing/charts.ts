@@ -1,6 +1,7 @@
 import { extent, max, ticks } from 'd3-array';
 import { scaleLinear, scaleLog } from 'd3-scale';
 import { curveStepAfter, line as path } from 'd3-shape';
+import { counted } from '../../base/quantities.ts';
 import { type Epochs, kAfterEpochs, kChanges, type RunHistory } from '../../run/history.ts';
 import {
   type Box,
@@ -15,7 +16,7 @@ import {
   textWidth,
   WIDTH,
 } from './svg.ts';
-import { counted, shortNumber } from './text.ts';
+import { shortNumber } from './text.ts';
 
 /** K and losses over epochs, for the page and for files; and for all pictures with axes the way from values to coordinates, and tick labels. */
 

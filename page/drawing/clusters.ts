@@ -1,105 +1,12 @@
-import { sum } from 'd3-array';
+import { counted } from '../../base/quantities.ts';
 import type { TellingColumn } from '../../model/description/names.ts';
-import { dot, times, trace } from './projection.ts';
+import { type ClusterDetails, type Described, type NamedRow, nameText } from '../../run/described.ts';
+import type { RowContent } from './api.ts';
+import { type ClusterTable, hasComponents, type Neighbour } from './cluster-table.ts';
 import { swatch } from './svg.ts';
-import { columnTexts, count, counted, escaped, logRatioText, percent, significant } from './text.ts';
+import { columnTexts, count, escaped, logRatioText, percent, significant } from './text.ts';
 
-/** The clusters of a run, as table and as cards: what is computed of them, what clusters.json of the run directory tells of them, and both as HTML. */
-
-export interface ClusterTable {
-  /** Whether `rows` counts the labels of all rows of the data; else, in a run that is not over, soft counts of the sample. */
-  counted: boolean;
-  /** Of an update: they are those of all rows so far, of which the sample tells. */
-  isUpdate: boolean;
-  /** In the order of the clusters, including those without rows. */
-  clusters: ClusterRow[];
-}
-
-export interface ClusterRow {
-  /** Its label, by which people know it: its number, but in an update. */
-  id: number;
-  rows: number;
-  /** The numbers of its components, the largest in front. */
-  components: readonly number[];
-  weight: number;
-  /** Root mean square of the standard deviations over all D axes. */
-  spread: number;
-  /** The least separated first; none if there is no other cluster, or too many to compare. */
-  nearest: readonly Neighbour[];
-  /** log H of splitting the cluster, as last proposed; null if not known. */
-  logRatio: number | null;
-}
-
-interface Neighbour {
-  /** Its label. */
-  cluster: number;
-  /** Distance between the centres of the nearest two components divided by the sum of both standard deviations along the line between them. */
-  separation: number;
-}
-
-export interface ClusterTableInput {
-  /** The components of each cluster, the largest in front; without, each cluster is one. */
-  members?: readonly (readonly number[])[];
-  /** Of components: weights, means, covariances; of clusters: the rest. */
-  weights: ArrayLike<number>;
-  means: readonly ArrayLike<number>[];
-  /** Each D×D or its diagonal. */
-  covariances: readonly ArrayLike<number>[];
-  rows: ArrayLike<number>;
-  counted: boolean;
-  logRatios: ArrayLike<number | null>;
-  /** Labels, where these are not the numbers of clusters. */
-  ids?: readonly number[];
-}
-
-/** Separation is computed only to this many components with the nearest centres. */
-const CANDIDATES = 5;
-/** Limit on coordinate differences, one or two seconds: 1,000 components in 1,000 dimensions. */
-const MOST_WORK = 5e8;
-
-export function clusterTable(input: ClusterTableInput): ClusterTable {
-  const { weights, means, covariances, rows, counted, logRatios, ids } = input;
-  const { members = means.map((_, c) => [c]) } = input;
-  const idOf = (cluster: number) => ids?.[cluster] ?? cluster;
-  const nearest = nearestClusters(means, covariances, members, nonEmpty(rows));
-  return {
-    counted,
-    isUpdate: ids !== undefined,
-    clusters: members.map((own, c) => ({
-      id: idOf(c),
-      rows: rows[c],
-      components: own,
-      weight: sum(own, (component) => weights[component]),
-      spread: spreadOf(own, input),
-      nearest: (nearest.get(c) ?? []).map((one) => ({ ...one, cluster: idOf(one.cluster) })),
-      logRatio: logRatios[c] ?? null,
-    })),
-  };
-}
-
-/** Of a cluster with these components: its variance is that within them and that of their means. */
-function spreadOf(
-  members: readonly number[],
-  { weights, means, covariances }: Pick<ClusterTableInput, 'weights' | 'means' | 'covariances'>,
-): number {
-  const d = means[0].length;
-  const total = sum(members, (component) => weights[component]);
-  const share = (component: number) => (total > 0 ? weights[component] / total : 1 / members.length);
-  const centre = Array.from(means[0], (_, i) =>
-    sum(members, (component) => share(component) * means[component][i]),
-  );
-  const variance = (component: number) =>
-    trace(covariances[component], d) + sum(centre, (value, i) => (means[component][i] - value) ** 2);
-  return Math.sqrt(sum(members, (component) => share(component) * variance(component)) / d);
-}
-
-/** A cluster of several is no ellipse itself. */
-export const hasComponents = ({ components }: Pick<ClusterRow, 'components'>): boolean =>
-  components.length > 1;
-
-/** Indices of the clusters that have rows. Soft counts below a millionth are rounding errors. */
-export const nonEmpty = (rows: ArrayLike<number>): number[] =>
-  Array.from(rows, (_, c) => c).filter((c) => rows[c] > 1e-6);
+/** The clusters of a run as HTML: as a table, and as cards with what clusters.json of the run directory tells of them. */
 
 /** Explanation of the columns, for people. */
 export const legend = ({ counted, isUpdate, clusters }: ClusterTable): string =>
@@ -155,10 +62,6 @@ export function tableRows(
     .join('\n');
 }
 
-/** The share of all rows that are in a cluster. */
-export const shareOf = ({ clusters }: Pick<ClusterTable, 'clusters'>, cluster: number): number =>
-  clusters[cluster].rows / clusters.reduce((sum, { rows }) => sum + rows, 0);
-
 /** Clusters with a smaller separation are hardly two: together they have one mode. */
 const LEAST_SEPARATION = 1;
 /** Of the nearest clusters so many are named. */
@@ -181,142 +84,6 @@ export function neighboursText(
 export const separationText = ({ separation }: Neighbour) =>
   separation < 100 ? separation.toFixed(1) : '> 99';
 
-/**
- * For each of the clusters `among`, the few with the nearest centres of components, by their separation: a wide cluster further away may be
- * less separated. Empty if there are too many components to compare.
- */
-function nearestClusters(
-  means: readonly ArrayLike<number>[],
-  covariances: readonly ArrayLike<number>[],
-  members: readonly (readonly number[])[],
-  among: number[],
-): Map<number, Neighbour[]> {
-  const d = means[0].length;
-  const components = among.flatMap((cluster) => members[cluster].map((of) => ({ of, cluster })));
-  if ((components.length ** 2 * d) / 2 > MOST_WORK) return new Map();
-  const centres = components.map(({ of }) => Float64Array.from(means[of]));
-  const separation = (a: number, b: number): number => {
-    const line = centres[b].map((value, i) => value - centres[a][i]);
-    const [one, other] = [a, b].map((which) =>
-      Math.sqrt(Math.max(0, dot(line, times(covariances[components[which].of], line, d)))),
-    );
-    return one + other > 0 ? dot(line, line) / (one + other) : Number.MAX_VALUE;
-  };
-  const nearest = new Map(among.map((cluster) => [cluster, new Map<number, number>()]));
-  const others = closest(
-    centres,
-    components.map(({ cluster }) => cluster),
-  );
-  for (const [a, { cluster }] of components.entries())
-    for (const b of others[a]) {
-      const own = nearest.get(cluster)!;
-      const other = components[b].cluster;
-      own.set(other, Math.min(own.get(other) ?? Infinity, separation(a, b)));
-    }
-  const leastFirst = (own: Map<number, number>) =>
-    Array.from(own, ([cluster, separation]) => ({ cluster, separation }))
-      .sort((one, other) => one.separation - other.separation)
-      .slice(0, CANDIDATES);
-  return new Map(Array.from(nearest, ([cluster, own]) => [cluster, leastFirst(own)]));
-}
-
-/** The few nearest centres of other clusters of each centre, nearest first. */
-function closest(centres: Float64Array[], clusters: readonly number[]): number[][] {
-  const lists = centres.map((): { centre: number; squared: number }[] => []);
-  const furthest = new Float64Array(centres.length).fill(Number.POSITIVE_INFINITY);
-  const insert = (to: number, centre: number, squared: number) => {
-    const list = lists[to];
-    const at = list.findIndex((other) => squared < other.squared);
-    list.splice(at < 0 ? list.length : at, 0, { centre, squared });
-    if (list.length > CANDIDATES) list.pop();
-    if (list.length === CANDIDATES) furthest[to] = list[CANDIDATES - 1].squared;
-  };
-  for (let a = 0; a < centres.length; a++)
-    for (let b = a + 1; b < centres.length; b++) {
-      if (clusters[a] === clusters[b]) continue;
-      const squared = squaredDistance(centres[a], centres[b]);
-      if (squared < furthest[a]) insert(a, b, squared);
-      if (squared < furthest[b]) insert(b, a, squared);
-    }
-  return lists.map((list) => list.map(({ centre }) => centre));
-}
-
-function squaredDistance(a: Float64Array, b: Float64Array): number {
-  let sum = 0;
-  for (let i = 0; i < a.length; i++) sum += (a[i] - b[i]) * (a[i] - b[i]);
-  return sum;
-}
-
-/** A row that is shown for a cluster. */
-export interface NamedRow {
-  row: number;
-  /** What names it in the data. */
-  id?: string;
-}
-
-/** A cluster: which rows are typical of it, which are doubtful, and what sets it apart. `id`: its label, where that is not its number. */
-export interface ClusterDetails {
-  cluster: number;
-  id?: number;
-  size: number;
-  share: number;
-  /** The rows nearest to its centre. */
-  exemplars: NamedRow[];
-  /** The rows that are nearest to another cluster. */
-  border: (NamedRow & { other: number })[];
-  /** Columns in which it differs from all other rows: the means in it and in these, and by how many standard deviations. */
-  apart: { column: number; name?: string; difference: number; mean: number; rest: number }[];
-  /** The columns of its name, and more: medians, or shares of rows, in it and elsewhere. */
-  telling?: TellingColumn[];
-  /** What it is called, and by what it has that name: `number` where nothing tells it apart. */
-  name?: string;
-  namedBy?: string;
-  words?: { word: string }[];
-  texts?: string[];
-  /** What the tree of merges says of it. */
-  evidence: {
-    join: { clusters: number[]; height: number } | null;
-    split: { sizes: readonly number[]; height: number } | null;
-  } | null;
-}
-
-/** `GET /api/clusters`, once a run is done. */
-export interface Described {
-  /** In their order. */
-  clusters: readonly ClusterDetails[];
-  /** What heights in the tree are; null without a tree. */
-  measure: string | null;
-  /** What joins of the tree are called: K + j is join j. */
-  joins?: readonly { join: number; name?: string }[];
-}
-
-/** A row of the data: `GET /api/rows`. */
-export interface RowContent extends NamedRow {
-  /** As a data URI, where rows are images. */
-  image?: string;
-  /** The first columns; of no image. */
-  values?: number[];
-  /** What describes it. */
-  text?: string;
-}
-
-/** `GET /api/rows?rows=1,2,3` */
-export interface RowContents {
-  /** Names of the first columns; null where they have none. */
-  names: string[] | null;
-  rows: RowContent[];
-}
-
-/** What a cluster is called beside its number; empty where that is all. */
-export const nameText = (details: ClusterDetails | undefined): string =>
-  details?.namedBy === 'number' ? '' : (details?.name ?? '');
-
-/** What clusters and joins of the tree are called, by their nodes; empty where that is not known. */
-export function nodeNames({ clusters, joins = [] }: Described): (node: number) => string {
-  const ofJoins = new Map(joins.map(({ join, name = '' }) => [join, name]));
-  return (node) => nameText(clusters[node]) || (ofJoins.get(node) ?? '');
-}
-
 /** The telling words of a cluster, by which it is found; empty where there are none. */
 export const wordsText = (details: ClusterDetails | undefined): string =>
   (details?.words ?? []).map(({ word }) => word).join(', ');
@@ -333,23 +100,6 @@ function treeSentences({ join, split }: NonNullable<ClusterDetails['evidence']>)
 const [SHOWN_COLUMNS, SHOWN_ROWS, SHOWN_NUMBERS, SHOWN_CARDS] = [5, 10, 5, 30];
 /** Smaller differences are not, in standard deviations. */
 const LEAST_DIFFERENCE = 0.1;
-
-/** The same with labels in place of the numbers of clusters. */
-export function byLabels({ clusters, ...about }: Described): Described {
-  const labelOf = (cluster: number) => clusters[cluster]?.id ?? cluster;
-  return {
-    ...about,
-    clusters: clusters.map(({ cluster, border, evidence, ...rest }) => ({
-      ...rest,
-      cluster: labelOf(cluster),
-      border: border.map((row) => ({ ...row, other: labelOf(row.other) })),
-      evidence: evidence && {
-        ...evidence,
-        join: evidence.join && { ...evidence.join, clusters: evidence.join.clusters.map(labelOf) },
-      },
-    })),
-  };
-}
 
 /** What a card says beside its details. */
 interface CardInput {

@@ -1,8 +1,8 @@
+import { counted } from '../../base/quantities.ts';
 import { RECORD, readRecord } from '../../model/map-tiles.ts';
-import type { MapName, SampledMap } from './map.ts';
+import type { MapName, SampledMap } from '../../run/whole-map.ts';
 import { dots, greyDots } from './points.ts';
 import { num, picture, text } from './svg.ts';
-import { counted } from './text.ts';
 
 /**
  * Labels on a map: which of them are shown at which magnification, and where, so that no two overlap. Labels have a fixed size on

@@ -1,3 +1,4 @@
+import { counted } from '../../base/quantities.ts';
 import { currentK, type RunHistory } from '../../run/history.ts';
 import {
   alternationsText,
@@ -7,17 +8,8 @@ import {
   type Summary,
 } from '../../run/summary.ts';
 import { isOver, type Outcome, type RunInfo } from './api.ts';
-import { type ClusterTable, nonEmpty } from './clusters.ts';
-import {
-  compactCount,
-  count,
-  counted,
-  duration,
-  escaped,
-  splitCamelCase,
-  stopwatch,
-  threeDigits,
-} from './text.ts';
+import { type ClusterTable, nonEmpty } from './cluster-table.ts';
+import { compactCount, count, duration, escaped, splitCamelCase, stopwatch, threeDigits } from './text.ts';
 
 /** The panels of numbers and names, as HTML: at the top, the configuration, the result, tables of pairs. */
 

@@ -1,4 +1,5 @@
-import { hasComponents } from './clusters.ts';
+import { counted } from '../../base/quantities.ts';
+import { hasComponents } from './cluster-table.ts';
 import { type Cluster, curveHeight, type ModelView } from './model-view.ts';
 import { inPicture } from './projection.ts';
 import {
@@ -15,7 +16,7 @@ import {
   text,
   WIDTH,
 } from './svg.ts';
-import { counted, percent } from './text.ts';
+import { percent } from './text.ts';
 
 /** The picture of points: where points, ellipses and numbers are, for the canvas of the page; and the same as SVG. */
 

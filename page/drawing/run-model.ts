@@ -1,8 +1,10 @@
 import type { PastUpdate } from '../../model/stream/findings.ts';
+import type { Described } from '../../run/described.ts';
 import type { RunHistory } from '../../run/history.ts';
+import type { SampledMap } from '../../run/whole-map.ts';
+import type { RowContents } from './api.ts';
 import { base64Of, bytesIn, type Outcome, type RunInfo } from './api.ts';
-import type { Described, RowContents } from './clusters.ts';
-import { type MapSource, ofSample, type PackedMap, packedMap, type SampledMap, unpackedMap } from './map.ts';
+import { type MapSource, ofSample, type PackedMap, packedMap, unpackedMap } from './map.ts';
 import type { ModelView } from './model-view.ts';
 
 /**

@@ -83,10 +83,6 @@ export function timeOfDay(iso: string): string {
 export const splitCamelCase = (name: string) =>
   name.replace(/[A-Z]/g, (letter) => ` ${letter.toLowerCase()}`);
 
-/** `1 cluster`, `1,234 clusters`. */
-export const counted = (count: number, noun: string, plural = `${noun}s`): string =>
-  `${count.toLocaleString('en')} ${count === 1 ? noun : plural}`;
-
 /** Four significant digits, as precise as anybody reads them. */
 export function significant(value: number): string {
   const short = Number(value.toPrecision(4));

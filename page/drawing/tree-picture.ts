@@ -1,3 +1,4 @@
+import { counted } from '../../base/quantities.ts';
 import { cutAt, type Dendrogram, type Group, groupsAt, nodeSizes } from '../../model/hierarchy/dendrogram.ts';
 import type { MergeTree } from './api.ts';
 import { bottomAxis, heightScale, type Scale } from './charts.ts';
@@ -16,7 +17,7 @@ import {
   textWidth,
   WIDTH,
 } from './svg.ts';
-import { compactCount, count, counted, threeDigits } from './text.ts';
+import { compactCount, count, threeDigits } from './text.ts';
 
 /** The tree of merges as it is drawn, its root on the left, the clusters on the right, beside these the joins of their components; its cuts, and the splits below it. */
 

@@ -1,6 +1,6 @@
 import { pathToFileURL } from 'node:url';
 import { READ_FILES } from '../../run/read-files.ts';
-import { type ReportOptions, writeReport } from './gather.ts';
+import { type ReportOptions, writeReport } from './draw.ts';
 
 /** Entry point of the process that draws one report: reads a request as a JSON line from stdin, writes the reply to stdout. */
 

@@ -15,9 +15,10 @@ import type { MapSource } from '../drawing/map.ts';
 import { type FoundMap, wholeMapOf } from '../map.ts';
 import { addPages, createGuardedApp, htmlPage } from '../pages.ts';
 import { addStream, type MessageStream } from '../port.ts';
-import { picturesOf } from '../report/draw.ts';
+import { crosstab } from '../report/crosstab.ts';
 import { gatherContents } from '../report/gather.ts';
-import { crosstab, reportPage } from '../report/page.ts';
+import { reportPage } from '../report/page.ts';
+import { picturesOf } from '../report/pictures.ts';
 import { once, type ServedRun, serveRun } from '../routes.ts';
 
 /** Comparisons that are kept. */

@@ -21,7 +21,7 @@ import { configOf } from '../../cli/run-config.ts';
 import { writeNpy } from '../../data/npy.ts';
 import { openRun } from '../../library/open-run.ts';
 import { predict } from '../../library/predict.ts';
-import { writeReport } from '../../page/report/gather.ts';
+import { writeReport } from '../../page/report/draw.ts';
 import { MODEL } from '../../run/model-file.ts';
 import { openPredictor } from '../../run/passes/predict.ts';
 import { READ_FILES } from '../../run/read-files.ts';

@@ -4,10 +4,11 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import fastify from 'fastify';
 import { RECORD } from '../../model/map-tiles.ts';
-import { aboutMap, type MapSource, nameBeside, ofSample } from '../../page/drawing/map.ts';
+import { type MapSource, ofSample } from '../../page/drawing/map.ts';
 import { sampleOfMap } from '../../page/map.ts';
 import { serveRun } from '../../page/routes.ts';
 import { openMap } from '../../run/map-tiles.ts';
+import { aboutMap, nameBeside } from '../../run/whole-map.ts';
 import { scratchFolder } from '../data/files.ts';
 import { mappedRun } from './report/mapped.ts';
 

@@ -1,5 +1,5 @@
 import { freemem } from 'node:os';
-import { gigabytes } from '../../../base/text.ts';
+import { gigabytes } from '../../../base/quantities.ts';
 import { UserError } from '../../../base/user-error.ts';
 import { rowsAt } from '../../../data/remote/read-ahead.ts';
 import type { Source } from '../../../data/source.ts';

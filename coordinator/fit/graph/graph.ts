@@ -1,4 +1,5 @@
-import { kebabCase, roughDuration } from '../../../base/text.ts';
+import { roughDuration } from '../../../base/quantities.ts';
+import { kebabCase } from '../../../base/text.ts';
 import { UserError } from '../../../base/user-error.ts';
 import { MOST_FEATURE_AXES } from '../../../data/transform-plan.ts';
 import { clustersIn, continuedPartition, withVotes } from '../../../model/graph/continued.ts';

@@ -1,5 +1,5 @@
 import { freemem } from 'node:os';
-import { gigabytes, roughDuration } from '../../../base/text.ts';
+import { gigabytes, roughDuration } from '../../../base/quantities.ts';
 import { UserError } from '../../../base/user-error.ts';
 import type { Source } from '../../../data/source.ts';
 import { pcaAxes, pcaShare } from '../../../data/transform-choice.ts';

@@ -16,9 +16,9 @@ import type {
   Status,
   WorkSpan,
 } from '../../../page/drawing/api.ts';
-import type { Described } from '../../../page/drawing/clusters.ts';
 import { addPages, createGuardedApp } from '../../../page/pages.ts';
 import { serveRun } from '../../../page/routes.ts';
+import type { Described } from '../../../run/described.ts';
 import type { TimedEvent } from '../../../run/events.ts';
 import { drawn, open } from './browser.ts';
 import { noEpochs, treeOf, type WorldOptions, world } from './world.ts';

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { after, before } from 'node:test';
 import type { Page } from 'playwright-core';
-import type { Described } from '../../../page/drawing/clusters.ts';
+import type { Described } from '../../../run/described.ts';
 import {
   becomes,
   closeBrowser,

@@ -1,16 +1,14 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { type ClusterTableInput, clusterTable, nonEmpty } from '../../../page/drawing/cluster-table.ts';
 import {
-  type ClusterDetails,
-  type ClusterTableInput,
   cardsLegend,
   clusterCards,
-  clusterTable,
   legend,
   neighboursText,
-  nonEmpty,
   separationText,
 } from '../../../page/drawing/clusters.ts';
+import type { ClusterDetails } from '../../../run/described.ts';
 
 const three: ClusterTableInput = {
   weights: [0.5, 0.3, 0.2],

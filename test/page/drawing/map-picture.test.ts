@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { labelLines, mapNames } from '../../../page/drawing/map.ts';
 import {
   insideLabels,
   labelExtent,
@@ -10,6 +9,7 @@ import {
   type SizedLabel,
   standLabels,
 } from '../../../page/drawing/map-picture.ts';
+import { labelLines, mapNames } from '../../../run/whole-map.ts';
 
 const seed = Number(process.env.DPMESH_TEST_SEED ?? 33);
 

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { CELLS, planTiles } from '../../../model/map-tiles.ts';
-import { frameOf, isInside, shownPart, tilesFor, zoomTo } from '../../../page/drawing/map.ts';
+import { frameOf, isInside, shownPart, tilesFor, zoomTo } from '../../../page/drawing/map-frame.ts';
 import { WHOLE } from '../../../page/drawing/points.ts';
 
 const near = (a: readonly number[], b: readonly number[]) =>

@@ -4,14 +4,8 @@ import { median } from 'd3-array';
 import { classify } from '../../../model/state.ts';
 import { bytesIn, type StateOf } from '../../../page/drawing/api.ts';
 import { tableRows } from '../../../page/drawing/clusters.ts';
-import {
-  assignSlots,
-  createMap,
-  createViewer,
-  curveHeight,
-  type DisplaySample,
-  sampledRows,
-} from '../../../page/drawing/model-view.ts';
+import { type DisplaySample, sampledRows } from '../../../page/drawing/display-sample.ts';
+import { assignSlots, createMap, createViewer, curveHeight } from '../../../page/drawing/model-view.ts';
 import { axesText, ellipsesText, pointScene, pointsPicture } from '../../../page/drawing/points.ts';
 import { colourOf } from '../../../page/drawing/svg.ts';
 import { inCut, treePicture } from '../../../page/drawing/tree-picture.ts';

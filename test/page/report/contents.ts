@@ -2,18 +2,14 @@
 
 import { DENSITY_CELLS, RECORD, writeRecord } from '../../../model/map-tiles.ts';
 import type { PastUpdate } from '../../../model/stream/findings.ts';
-import type { Described } from '../../../page/drawing/clusters.ts';
-import { aboutMap, type SampledMap } from '../../../page/drawing/map.ts';
-import {
-  createMap,
-  createViewer,
-  type DisplaySample,
-  type ModelView,
-  sampledRows,
-} from '../../../page/drawing/model-view.ts';
-import { type Crosstab, crosstab, type ReportContents } from '../../../page/report/page.ts';
+import { type DisplaySample, sampledRows } from '../../../page/drawing/display-sample.ts';
+import { createMap, createViewer, type ModelView } from '../../../page/drawing/model-view.ts';
+import type { ReportContents } from '../../../page/report/contents.ts';
+import { type Crosstab, crosstab } from '../../../page/report/crosstab.ts';
+import type { Described } from '../../../run/described.ts';
 import type { TimedEvent } from '../../../run/events.ts';
 import type { RunHistory } from '../../../run/history.ts';
+import { aboutMap, type SampledMap } from '../../../run/whole-map.ts';
 import { normal, treeOf, uniform, world } from '../browser/world.ts';
 
 /** A name that breaks nowhere, and one that would be a script. */

@@ -4,7 +4,7 @@ import { cpSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { before, describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { RowContents } from '../../../page/drawing/clusters.ts';
+import type { RowContents } from '../../../page/drawing/api.ts';
 import { runTable, type ViewedRun } from '../../../page/view/app.ts';
 import { keepOpen, openView, viewedRuns } from '../../../page/view/open-view.ts';
 import { dpmesh, easyData, jsonOf, scratch, trainArgs } from '../../e2e/support.ts';
