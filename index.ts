@@ -1,5 +1,6 @@
 /** The public library. docs/library.md has a list of its functions, and examples. */
 export { UserError } from './base/user-error.ts';
+export { AbortError } from './library/abort-error.ts';
 export { type Cut, type CutOptions, cut } from './library/cut.ts';
 export { type EvaluateOptions, type Evaluation, evaluate } from './library/evaluate.ts';
 export { type ExportedModel, type ExportOptions, exportModel } from './library/export/export.ts';
@@ -27,7 +28,7 @@ export {
 export type { ResumeOptions, RunOptions, TrainOptions, UpdateOptions } from './library/options.ts';
 export { type Prediction, type PredictOptions, predict } from './library/predict.ts';
 export type { RunResult } from './library/result.ts';
-export { AbortError, type Run } from './library/run.ts';
+export type { Run } from './library/run.ts';
 export type {
   FollowOwnOptions,
   ModelOptions,

@@ -236,7 +236,7 @@ async function runOnTerminal(
   // Before it starts, there is nothing to read again.
   if (keys !== undefined) process.on('SIGHUP', () => run?.rereadKeys());
   const display = createDisplay(maxEpochs, process.stderr, bind !== undefined);
-  const { AbortError } = await import('../library/run.ts');
+  const { AbortError } = await import('../library/abort-error.ts');
   const log = (message: string) => printEvent({ type: 'log', message });
   const shown = events ? { log, status() {} } : { log: display.line, status: display.status };
   run = start({ signal: stopping.signal, ...shown });

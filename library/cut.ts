@@ -13,7 +13,7 @@ import { openRows, type RunFiles } from '../run/run-files.ts';
 import { assertNotOfRun } from '../run/run-path.ts';
 import { assertOptions, assertWritable, fixedPaths } from './arguments.ts';
 import { CUT } from './command-options.ts';
-import { createSink, sameFile, withArrays } from './result.ts';
+import { createSink, sameFile, withArrays } from './written-arrays.ts';
 
 /** Options of `cut`. */
 export interface CutOptions {

@@ -1,7 +1,8 @@
 import { UserError } from '../base/user-error.ts';
 import { accuracy, ari, contingency, nmi } from '../model/scores.ts';
 import { assertOptions, fixedPaths } from './arguments.ts';
-import { type LabelData, labelsOf } from './inputs.ts';
+import type { LabelData } from './inputs.ts';
+import { labelsOf } from './label-data.ts';
 
 /** Options of `evaluate`. */
 export interface EvaluateOptions {

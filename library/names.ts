@@ -21,10 +21,10 @@ import { readSavedTree } from '../run/saved-tree.ts';
 import { shownProblem } from '../run/shown-files.ts';
 import { readStream, SAMPLE } from '../run/stream-files.ts';
 import { tableOfTexts } from '../tasks/terms/compute.ts';
+import { AbortError } from './abort-error.ts';
 import { assertOptions, fixedPaths, HOOKS } from './arguments.ts';
 import { NAME, RENAME, WORDS } from './command-options.ts';
 import { reportOf } from './result.ts';
-import { AbortError } from './run.ts';
 
 /** What clusters of a finished run are called: by hand, by a language model, by the words of their texts. Then its report is drawn again. */
 

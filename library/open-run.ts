@@ -11,7 +11,7 @@ import { eventsIn } from '../run/run-path.ts';
 import { assertOptions, fixedPaths } from './arguments.ts';
 import { DRAW } from './command-options.ts';
 import type { LabelData } from './inputs.ts';
-import { labelsOf } from './inputs.ts';
+import { labelsOf } from './label-data.ts';
 import { type RunResult, reportOf, resultOf } from './result.ts';
 
 /**

@@ -22,13 +22,13 @@ import { imageLines } from '../run/row-files.ts';
 import { assertNotOfRun } from '../run/run-path.ts';
 import { CLUSTERS, readClusterNames } from '../run/saved-clusters.ts';
 import { readTrainedModel, type TrainedModel } from '../run/trained-model.ts';
+import { AbortError } from './abort-error.ts';
 import { assertOptions, assertWritable, fixedPaths, HOOKS, type OptionKinds } from './arguments.ts';
 import { PREDICT } from './command-options.ts';
 import type { Data } from './inputs.ts';
 import { sourceOf } from './inputs.ts';
 import { predictedColumns } from './predicted-columns.ts';
-import { createSink, withArrays } from './result.ts';
-import { AbortError } from './run.ts';
+import { createSink, withArrays } from './written-arrays.ts';
 
 /** `predict` of the public library: labels of new rows, in memory or in a file. Options → run/passes/predict.ts → result; it loads nothing of the trainer. */
 

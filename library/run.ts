@@ -22,12 +22,6 @@ export interface Run extends Promise<RunResult>, AsyncIterable<TimedEvent> {
   rereadKeys(): void;
 }
 
-/** The run was stopped by its `signal` or over HTTP. The message says where it is saved and how to resume it. */
-export class AbortError extends Error {
-  override name = 'AbortError';
-  readonly code = 'ABORT_ERR';
-}
-
 /** What the work of a run reports. */
 export interface RunHooks {
   event(event: TimedEvent): void;

@@ -4,12 +4,12 @@ import { UserError } from '../base/user-error.ts';
 import { synthesize } from '../data/synth.ts';
 import { isSeed, SEED_RANGE } from '../model/random.ts';
 import { kindsOf } from '../run/option.ts';
+import { AbortError } from './abort-error.ts';
 import { assertOptions, assertWritable, fixedPaths, HOOKS, type OptionKinds, seedText } from './arguments.ts';
 import { SYNTH } from './command-options.ts';
 import type { Rows } from './inputs.ts';
-import { temporaryFolder } from './inputs.ts';
-import { npyReader, withArrays } from './result.ts';
-import { AbortError } from './run.ts';
+import { temporaryFolder } from './temporary-files.ts';
+import { npyReader, withArrays } from './written-arrays.ts';
 
 /** Options of `synth`. */
 export interface SynthOptions {

@@ -14,6 +14,7 @@ import type { Endpoint } from '../run/passes/naming.ts';
 import { type RunFile, readRunFile, type UpdateRequest } from '../run/run-file.ts';
 import { hasLabels, runFiles } from '../run/run-files.ts';
 import { RUN_OPTIONS } from '../run/session-options.ts';
+import { AbortError } from './abort-error.ts';
 import {
   assertOptions,
   type FixedPaths,
@@ -23,10 +24,10 @@ import {
   seedText,
 } from './arguments.ts';
 import { RESUME } from './command-options.ts';
-import { assertNotInMemory, type InputPaths, withFiles } from './inputs.ts';
 import { DEFAULT_HTTP, type ResumeOptions, type RunOptions, type TrainOptions } from './options.ts';
 import { type RunResult, reportOf, resultOf } from './result.ts';
-import { AbortError, createRun, type Run, type RunHooks } from './run.ts';
+import { createRun, type Run, type RunHooks } from './run.ts';
+import { assertNotInMemory, type InputPaths, withFiles } from './temporary-files.ts';
 import { remoteWorkers, starting } from './workers.ts';
 
 /** `train` and `resume` of the public library: options → a session of a run (session.ts) → result. It knows no terminal, and handles no signals. */

@@ -7,11 +7,12 @@ import { type OptionValues, type RunConfig, resolveConfig } from '../run/config.
 import { kindsOf, settingsOf, storedOf } from '../run/option.ts';
 import { UPDATE_OPTIONS } from '../run/options.ts';
 import { readFinishedRun } from '../run/run-file.ts';
+import { AbortError } from './abort-error.ts';
 import { assertOptions, fixedPaths, type OptionKinds } from './arguments.ts';
 import { NEW_ROWS } from './command-options.ts';
-import { type InputPaths, withFiles } from './inputs.ts';
 import type { RunOptions, UpdateOptions } from './options.ts';
-import { AbortError, createRun, type Run } from './run.ts';
+import { createRun, type Run } from './run.ts';
+import { type InputPaths, withFiles } from './temporary-files.ts';
 import { assertCompatible, backendOf, RUN_OPTION_KINDS, runSession, withFixedPaths } from './train.ts';
 
 const UPDATE_KINDS: OptionKinds<UpdateOptions> = {

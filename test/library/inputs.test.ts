@@ -6,7 +6,9 @@ import { UserError } from '../../base/user-error.ts';
 import { openSource } from '../../data/open.ts';
 import { evaluate, openRun, predict, resume, synth, train } from '../../index.ts';
 import { assertOptions, fixedPaths, type OptionKinds } from '../../library/arguments.ts';
-import { labelsOf, sourceOf, withFiles } from '../../library/inputs.ts';
+import { sourceOf } from '../../library/inputs.ts';
+import { labelsOf } from '../../library/label-data.ts';
+import { withFiles } from '../../library/temporary-files.ts';
 import { readLabels } from '../../run/labels.ts';
 
 const rows = { values: Float32Array.from([1, 2, 3, 4, 5, 6]), columns: 3 };
