@@ -14,6 +14,7 @@ import type { DisplaySample } from '../drawing/display-sample.ts';
 import { createMap, createViewer, type ModelView } from '../drawing/model-view.ts';
 import { howRead, openUnchanged, readSample, sampledLabels } from '../rows.ts';
 import { clusterRatios, splitRatiosIn } from '../split-ratios.ts';
+import type { ReportContents } from './contents.ts';
 import { exemplarView } from './exemplars.ts';
 import type { FittedModel } from './fitted-model.ts';
 
@@ -49,7 +50,10 @@ function inClusters(sample: DisplaySample, labels: Int32Array) {
 }
 
 /** Points and clusters on axes and on a map, and images; without points if the data cannot be read. */
-export async function viewsOf(path: string, inputs: ViewInputs) {
+export async function viewsOf(
+  path: string,
+  inputs: ViewInputs,
+): Promise<Pick<ReportContents, 'exemplars' | 'map' | 'view' | 'withoutPoints'>> {
   const { run, fitted, history, done, tree, points } = inputs;
   const { transform, mixture, groups, counted } = fitted;
   let withoutPoints: string | null = null;

@@ -5,7 +5,7 @@ import { placeOf } from '../../run/finished-run.ts';
 import { readRunFile } from '../../run/run-file.ts';
 import { hasLabels } from '../../run/run-files.ts';
 import { type Http, type HttpOptions, type MessageSource, openPort } from '../port.ts';
-import type { ViewedRun } from './app.ts';
+import type { ViewedRun } from './compare.ts';
 
 const CHECK_MS = 250;
 /** Of finished runs there is nothing new to send. */
@@ -52,8 +52,8 @@ export async function openView(
   return openPort(address, NO_MESSAGES, async (bound, stream) => {
     const { createViewApp } = await import('./app.ts');
     const { rowData } = await import('./row-data.ts');
-    const { READ_FILES } = await import('../../run/read-files.ts');
-    return createViewApp(runs, bound, stream, { read: READ_FILES, dataOf: rowData });
+    const { runPage } = await import('./run-page.ts');
+    return createViewApp(runs, bound, stream, { pageOf: runPage, dataOf: rowData });
   });
 }
 

@@ -25,7 +25,8 @@ import { type MapSource, MOST_SELECTED } from '../drawing/map.ts';
 import type { FoundMap } from '../map.ts';
 import { once, refused } from '../routes.ts';
 import { howRead, openUnchanged } from '../rows.ts';
-import type { RowData, ViewedRun } from './app.ts';
+import type { RowData } from './app.ts';
+import type { ViewedRun } from './compare.ts';
 
 /** What the page asks about rows that only the data of a finished run know: what they are, what they have in a column, which have some words, and what sets some apart. Each part is opened when it is first asked for. */
 

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { before, describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { RowContents } from '../../../page/drawing/api.ts';
-import { runTable, type ViewedRun } from '../../../page/view/app.ts';
+import { runTable, type ViewedRun } from '../../../page/view/compare.ts';
 import { keepOpen, openView, viewedRuns } from '../../../page/view/open-view.ts';
 import { dpmesh, easyData, jsonOf, scratch, trainArgs } from '../../e2e/support.ts';
 
