@@ -5,6 +5,7 @@ import { isSkewed } from '../model/skewness.ts';
 import { likeName } from './file-names.ts';
 import { readSpans, rowsAt } from './remote/read-ahead.ts';
 import type { Source } from './source.ts';
+import { takeLogarithms } from './steps/log.ts';
 import { firstNames } from './tables/table.ts';
 import { formatNumber } from './value-range.ts';
 
@@ -38,21 +39,6 @@ export function withLogarithms(source: Source, columns: readonly number[], path:
     read: async (start, count, into) => take(await source.read(start, count, into), start),
     stored: async (row) => take(await source.stored(row), row),
   };
-}
-
-/** Puts logarithms in the place of these columns. Ends at the first value that is not positive, and returns where it is; else null. */
-export function takeLogarithms(
-  values: Float32Array | Float64Array,
-  dim: number,
-  columns: readonly number[],
-): number | null {
-  for (let o = 0; o < values.length; o += dim)
-    for (const column of columns) {
-      const value = values[o + column];
-      if (value <= 0) return o + column;
-      values[o + column] = Math.log(value);
-    }
-  return null;
 }
 
 /** The columns that `choice` means, ascending, from 0. UserError where there is none, or one has a value that is not positive. */

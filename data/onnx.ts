@@ -1,4 +1,5 @@
 import protobuf from 'protobufjs/light.js';
+import type { Value } from './steps/operators.ts';
 
 /** Models in the format of ONNX (onnx.ai): a graph of operators, built one after the other, and the bytes of its protocol buffer. */
 
@@ -9,9 +10,6 @@ const [OPSET, IR_VERSION] = [17, 8];
 const TYPES = { float32: 1, int64: 7, bool: 9 } as const;
 type DataType = keyof typeof TYPES;
 const ATTRIBUTES = { i: 2, ints: 7 } as const;
-
-/** A value of the graph, by its name. */
-export type Value = string;
 
 const field = (id: number, type: string, rule?: 'repeated') => ({ id, type, ...(rule && { rule }) });
 

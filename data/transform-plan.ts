@@ -1,8 +1,9 @@
 import { UserError } from '../base/user-error.ts';
 import { diagonalOf, isDiagonal } from '../model/linalg.ts';
 import { isNegligible, leadingEigen, roughLeadingEigen, signalAxes } from '../model/principal-axes.ts';
-import type { OutlierBounds } from './outlier-bounds.ts';
-import type { ColumnMap, Moments, Transform } from './transform.ts';
+import type { OutlierBounds } from './steps/fences.ts';
+import type { ColumnMap } from './steps/linear.ts';
+import type { Moments, Transform } from './transform.ts';
 import { isPca, pcaAxes, pcaShare, type TransformChoice } from './transform-choice.ts';
 
 /** The input transform as it is planned by the moments of the data: which columns or axes, on which scale. What it does to rows is in transform.ts. */

@@ -1,7 +1,17 @@
-import { product } from '../model/nets/net.ts';
-import { type ModelSteps, type RowSteps, rowStepsOf, type StepValue } from '../model/steps.ts';
-import { fillCells } from './fill.ts';
-import { moveOutliers, type OutlierBounds } from './outlier-bounds.ts';
+import type { Rng } from '../model/random.ts';
+import { type ModelSteps, type RowSteps, rowStepsOf } from '../model/steps.ts';
+import { moveOutliers, moveOutliersInOnnx, type OutlierBounds } from './steps/fences.ts';
+import { fillCells } from './steps/fill.ts';
+import {
+  type ColumnMap,
+  type LinearMap,
+  linearInOnnx,
+  linearRows,
+  mapColumns,
+  mapInOnnx,
+} from './steps/linear.ts';
+import type { Operators, Value } from './steps/operators.ts';
+import { normalizeInOnnx, normalizeRows } from './steps/unit.ts';
 
 /** The input transform: from a raw row to the input of the nets and that of the mixture. How it is planned, transform-plan.ts knows; nothing here of clusters, or of where rows come from. */
 
@@ -11,29 +21,15 @@ import { moveOutliers, type OutlierBounds } from './outlier-bounds.ts';
  * `before`, 1 is the mean of the variances): the input of the networks. The input of the mixture is x = y·scale: the row after
  * --transform minus its mean `offset`, as the mixture is invariant to shifts.
  */
-export interface Transform extends RowSteps {
+export interface Transform extends LinearMap, Omit<RowSteps, 'atoms'> {
   /** Applied to raw rows before they are scaled to unit length: only with `normalize`. Null: they are scaled as they are. */
   readonly before: ColumnMap | null;
   readonly normalize: boolean;
-  /** The number of columns of a raw row. */
-  readonly input: number;
-  /** D. */
-  readonly dim: number;
-  /** Where each y depends on one column only: these columns, with factors `weights` [dim]. Else null, and `weights` is [input,dim]. */
-  readonly columns: Int32Array | null;
-  readonly weights: Float32Array;
-  readonly bias: Float32Array;
   readonly scale: Float64Array;
   readonly offset: Float64Array;
   /** Limits on raw rows, before anything else is done to them; null: there are none. */
   readonly fences: OutlierBounds | null;
 }
-
-/** One exact value of each of some columns. */
-export type Atoms = StepValue<'atoms'>;
-
-/** x_d·factor_d + shift_d for each column d of a raw row: [input] each. */
-export type ColumnMap = StepValue<'before'>;
 
 /** The result of the moments round, for rows scaled to unit length if the transform normalizes them. */
 export interface Moments {
@@ -45,66 +41,41 @@ export interface Moments {
   readonly max: Float64Array;
 }
 
-/** Scales each row of `dim` numbers to unit L2 length, in place; a row of zeros does not change. */
-export function normalizeRows(rows: Float32Array, dim: number): void {
-  for (let o = 0; o < rows.length; o += dim) {
-    let sum = 0;
-    for (let d = 0; d < dim; d++) sum += rows[o + d] * rows[o + d];
-    if (sum > 0) for (let d = 0, by = 1 / Math.sqrt(sum); d < dim; d++) rows[o + d] *= by;
-  }
-}
-
 /**
- * Moves raw rows and scales them to unit length, in place, as far as the transform does so: what precedes its weights. Each
- * number is rounded after the product and after the sum, as by `applyColumns`.
+ * The steps before the linear map, in place. Returns which rows are outliers, 1 or 0; null without limits. `rng`, in training only: rows are spread over
+ * the cells of the grid that their values are on.
  */
-export function unitRows(
-  { before, normalize, input }: Pick<Transform, 'before' | 'normalize' | 'input'>,
-  raw: Float32Array,
-): void {
-  if (before) mapColumns(before, raw);
-  if (normalize) normalizeRows(raw, input);
+export function applyRowSteps(
+  { fences, fill, grid, before, normalize, input }: Omit<Transform, keyof LinearMap> & { input: number },
+  rows: Float32Array,
+  rng?: Rng,
+): Uint8Array | null {
+  const outliers = fences && moveOutliers(rows, input, fences);
+  if (fill) fillCells(fill, rows, input);
+  if (grid && rng)
+    for (let o = 0; o < rows.length; o++) {
+      const step = grid.size[o % input];
+      if (step > 0) rows[o] += step * (rng.uniform() - 0.5);
+    }
+  if (before) mapColumns(before, rows);
+  if (normalize) normalizeRows(rows, input);
+  return outliers;
 }
 
-/** Applies a column map to rows, in place. */
-export function mapColumns({ factor, shift }: ColumnMap, rows: Float32Array): void {
-  const dim = factor.length;
-  for (let o = 0; o < rows.length; )
-    for (let d = 0; d < dim; d++, o++) rows[o] = Math.fround(rows[o] * factor[d]) + shift[d];
+/** y of raw rows. */
+export function fromRaw(transform: Transform, raw: Float32Array): Float32Array {
+  const rows = raw.slice();
+  applyRowSteps(transform, rows);
+  return linearRows(transform, rows);
 }
 
-/**
- * y of raw rows where each y depends on one column. Rounded after the product and after the sum, like a Dense layer with a
- * diagonal kernel, so that the exported model gives the same bits.
- */
-export function applyColumns(transform: Transform, raw: Float32Array): Float32Array {
-  const { input, dim, weights, bias, atoms } = transform;
-  const columns = transform.columns!;
-  const n = raw.length / input;
-  const out = new Float32Array(n * dim);
-  const round = Math.fround;
-  if (atoms)
-    for (let i = 0, o = 0; i < n; i++)
-      for (let d = 0; d < dim; d++, o++) {
-        const a = columns[d] - input;
-        const value =
-          a < 0 ? raw[i * input + columns[d]] : Number(raw[i * input + atoms.columns[a]] !== atoms.values[a]);
-        out[o] = round(value * weights[d]) + bias[d];
-      }
-  else
-    for (let i = 0, o = 0; i < n; i++)
-      for (let d = 0; d < dim; d++, o++) out[o] = round(raw[i * input + columns[d]] * weights[d]) + bias[d];
-  return out;
-}
-
-/** y of rows after `unitRows`; summed like the `cpu` backend. */
-export function networkRows(transform: Transform, raw: Float32Array): Float32Array {
-  const { columns, input, dim, weights, bias } = transform;
-  if (columns) return applyColumns(transform, raw);
-  const n = raw.length / input;
-  const out = new Float32Array(n * dim);
-  product(raw, n, input, weights, dim, bias, false, out);
-  return out;
+/** `fromRaw` as operators: y, and which rows are outliers; null without limits. Without `fill`, for which ONNX has none. */
+export function transformInOnnx(g: Operators, raw: Value, transform: Transform) {
+  const { fences, before, normalize, input } = transform;
+  const fenced = fences ? moveOutliersInOnnx(g, raw, input, fences) : { moved: raw, isOutlier: null };
+  const mapped = before ? mapInOnnx(g, fenced.moved, before) : fenced.moved;
+  const rows = normalize ? normalizeInOnnx(g, mapped) : mapped;
+  return { y: linearInOnnx(g, rows, transform), isOutlier: fenced.isOutlier };
 }
 
 /** x = y·scale, n×D. */
@@ -113,16 +84,6 @@ export function modelRows(transform: Transform, y: Float32Array): Float32Array {
   const out = new Float32Array(y.length);
   for (let o = 0; o < y.length; ) for (let d = 0; d < dim; d++, o++) out[o] = y[o] * scale[d];
   return out;
-}
-
-/** y of raw rows: outliers are moved to where bounds move them, and unknown cells filled. */
-export function fromRaw(transform: Transform, raw: Float32Array): Float32Array {
-  const { fences, fill, input } = transform;
-  const rows = raw.slice();
-  if (fences) moveOutliers(rows, input, fences);
-  if (fill) fillCells(fill, rows, input);
-  unitRows(transform, rows);
-  return networkRows(transform, rows);
 }
 
 /** Of each row y the share of its squared length that the axes miss; 0 where rows are not scaled to unit length. */

@@ -4,7 +4,7 @@ import { assertDistinctFiles, createAtomicFile } from '../base/files.ts';
 import { UserError } from '../base/user-error.ts';
 import { isFileOf } from '../data/file-names.ts';
 import { formatOf } from '../data/open.ts';
-import { countFlags } from '../data/outlier-bounds.ts';
+import { countFlags } from '../data/steps/fences.ts';
 import { namesOfRows } from '../data/texts/texts.ts';
 import { NOISE, renumberLabels } from '../model/order.ts';
 import { ofOneRun } from '../run/finished-run.ts';

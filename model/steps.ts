@@ -1,8 +1,8 @@
 /**
  * A model is a list of steps, from the columns of a raw row to its cluster, its distance and its place on the map. This table has of each step,
  * in the order in which they are applied, its settings and its arrays, with their types and their sizes by name. Messages, checkpoints, the
- * model's file (run/model-file.ts) and their checks follow from it. What a step does to rows lies in data/ (outlier-bounds.ts, fill.ts,
- * transform.ts) and worker/, and as operators in run/passes/onnx-model.ts.
+ * model's file (run/model-file.ts) and their checks follow from it. What a step does to rows, in numbers and as operators of ONNX, lies in
+ * data/steps/, its order in data/transform.ts; the nets and the mixture are applied on a backend (run/passes/labeller.ts, onnx-model.ts).
  */
 
 export interface StepArray {

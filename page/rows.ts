@@ -3,15 +3,13 @@ import { setImmediate } from 'node:timers/promises';
 import { ranges } from '../base/slices.ts';
 import { UserError } from '../base/user-error.ts';
 import { blockHash, fingerprint, isHashOf } from '../data/blocks.ts';
-import { fillCells } from '../data/fill.ts';
 import { imageShape, imageUri } from '../data/images/folder.ts';
 import type { Labels } from '../data/label-spec.ts';
 import type { OpenOptions, OpenSource } from '../data/open-options.ts';
-import { moveOutliers } from '../data/outlier-bounds.ts';
 import { readSpans } from '../data/remote/read-ahead.ts';
 import { CODES, LABELS } from '../data/row-parts.ts';
 import type { Source } from '../data/source.ts';
-import { networkRows, type Transform, unitRows } from '../data/transform.ts';
+import { fromRaw, type Transform } from '../data/transform.ts';
 import { block, blockCount, type Layout, shardsFor } from '../model/layout.ts';
 import { NOISE } from '../model/order.ts';
 import { generator, shuffledPrefix } from '../model/random.ts';
@@ -48,11 +46,7 @@ export async function readSample(
   const values = new Float32Array(rows * dim);
   let at = 0;
   for await (const raw of readSpans(source, sampledRanges(rows, source.rows))) {
-    // So that they do not decide the scale of the picture.
-    if (transform.fences) moveOutliers(raw, transform.input, transform.fences);
-    if (transform.fill) fillCells(transform.fill, raw, transform.input);
-    unitRows(transform, raw);
-    values.set(networkRows(transform, raw), at * dim);
+    values.set(fromRaw(transform, raw), at * dim);
     at += raw.length / source.dim;
     await setImmediate();
   }

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import * as z from 'zod/mini';
 import { list, record } from '../base/schema.ts';
 import { concatInSlices, ranges, yieldToEventLoop } from '../base/slices.ts';
-import type { OutlierBounds } from '../data/outlier-bounds.ts';
+import type { OutlierBounds } from '../data/steps/fences.ts';
 import type { Transform } from '../data/transform.ts';
 import { concat, splitEvenly } from '../model/arrays.ts';
 import { niwPrior, POINT_ESTIMATES } from '../model/gaussian/niw.ts';

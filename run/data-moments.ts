@@ -1,4 +1,4 @@
-import type { OutlierBounds } from '../data/outlier-bounds.ts';
+import type { OutlierBounds } from '../data/steps/fences.ts';
 import type { Moments } from '../data/transform.ts';
 
 /** What the moments round yields; checkpoints have it too. */

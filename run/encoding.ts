@@ -1,4 +1,4 @@
-import type { ColumnMap } from '../data/transform.ts';
+import type { ColumnMap } from '../data/steps/linear.ts';
 import type { Autoencoder } from '../model/nets/autoencoder.ts';
 import type { Tensors } from '../proto/tensors.ts';
 import type { Alternation } from './summary.ts';

@@ -1,14 +1,7 @@
 import { yieldToEventLoop } from '../base/slices.ts';
-import { fillCells } from '../data/fill.ts';
-import { moveOutliers, withoutOutliers } from '../data/outlier-bounds.ts';
-import {
-  applyColumns,
-  type ColumnMap,
-  mapColumns,
-  modelRows,
-  type Transform,
-  unitRows,
-} from '../data/transform.ts';
+import { withoutOutliers } from '../data/steps/fences.ts';
+import { type ColumnMap, mapColumns, scaledColumns } from '../data/steps/linear.ts';
+import { applyRowSteps, modelRows, type Transform } from '../data/transform.ts';
 import type { Rng } from '../model/random.ts';
 import { FORWARD_ROWS } from '../proto/task-limits.ts';
 import type { Backend, Tensor } from './compute/backends/backend.ts';
@@ -27,10 +20,7 @@ export async function transformRows(
   transform: Transform,
   raw: Float32Array,
 ): Promise<Transformed & { outliers: Uint8Array | null }> {
-  const { input, fences, fill } = transform;
-  const outliers = fences && moveOutliers(raw, input, fences);
-  if (fill) fillCells(fill, raw, input);
-  unitRows(transform, raw);
+  const outliers = applyRowSteps(transform, raw);
   return { ...(await transformed(backend, transform, raw)), outliers };
 }
 
@@ -41,24 +31,18 @@ export async function transformSample(
   raw: Float32Array,
   rng: Rng,
 ): Promise<Transformed> {
-  const { input, fences, grid, fill } = transform;
+  const { input, fences } = transform;
   const rows = fences ? withoutOutliers(raw, input, fences) : raw;
-  if (fill) fillCells(fill, rows, input);
-  if (grid)
-    for (let o = 0; o < rows.length; o++) {
-      const step = grid.size[o % input];
-      if (step > 0) rows[o] += step * (rng.uniform() - 0.5);
-    }
-  unitRows(transform, rows);
+  applyRowSteps({ ...transform, fences: null }, rows, rng);
   return transformed(backend, transform, rows);
 }
 
-/** Rows after `unitRows`. */
+/** Rows after the steps before the linear map. */
 async function transformed(backend: Backend, transform: Transform, rows: Float32Array): Promise<Transformed> {
   const { input, dim } = transform;
   const n = rows.length / input;
   if (transform.columns) {
-    const y = applyColumns(transform, rows);
+    const y = scaledColumns(transform, transform.columns, rows);
     return { scaled: backend.upload(y, [n, dim]), rows: modelRows(transform, y) };
   }
   const x = backend.upload(rows, [n, input]);

@@ -1,4 +1,4 @@
-import { outliersIn } from '../../data/outlier-bounds.ts';
+import { outliersIn } from '../../data/steps/fences.ts';
 import type { Stream } from '../../model/stream/stream.ts';
 import type { Ports, Update } from '../fit/run-state.ts';
 

@@ -1,6 +1,6 @@
 import { ranges, yieldToEventLoop } from '../../base/slices.ts';
 import { oneLine } from '../../base/text.ts';
-import { takeLogarithms } from '../../data/logarithm.ts';
+import { takeLogarithms } from '../../data/steps/log.ts';
 import { columnCalled, formatNumber } from '../../data/value-range.ts';
 import { MAP_COLUMNS } from '../../run/label-table.ts';
 import { loadLabeller } from '../../run/passes/labeller.ts';

@@ -1,7 +1,9 @@
 import { UserError } from '../../base/user-error.ts';
-import { type OnnxGraph, onnxGraph, type Value } from '../../data/onnx.ts';
-import type { OutlierBounds } from '../../data/outlier-bounds.ts';
-import type { ColumnMap, Transform } from '../../data/transform.ts';
+import { type OnnxGraph, onnxGraph } from '../../data/onnx.ts';
+import { mapInOnnx } from '../../data/steps/linear.ts';
+import { logInOnnx } from '../../data/steps/log.ts';
+import type { Value } from '../../data/steps/operators.ts';
+import { transformInOnnx } from '../../data/transform.ts';
 import type { RowDensities } from '../../model/description/densities.ts';
 import { type Centres, MAX_FLOAT32, QUANTILE_STEPS, reachOf } from '../../model/description/distances.ts';
 import { type Groups, memberships } from '../../model/gaussian/components.ts';
@@ -46,21 +48,14 @@ export function onnxModel(
     );
   const g = onnxGraph();
   const width = columnsOf(trained);
-  let rows = g.input(ROWS, 'float32', [ROWS, width]);
-  if (logged.length) {
-    const mask = g.flags(Array.from({ length: width }, (_, column) => logged.includes(column)));
-    // The logarithm of 0 is NaN, too.
-    const positive = g.op('Where', [g.op('Greater', [rows, g.float(0)]), rows, g.float(-1)]);
-    rows = g.op('Where', [mask, g.op('Log', [positive]), rows]);
-  }
+  let rows = logInOnnx(g, g.input(ROWS, 'float32', [ROWS, width]), width, logged);
   const numbers = g.cast(g.op('LessOrEqual', [g.op('Abs', [rows]), g.float(largestOf(trained))]), 'float32');
   /** Has the row only numbers that can be labelled? [rows, 1] and [rows]. */
   const isValid = g.cast(g.op('ReduceMin', [numbers], { axes: [1], keepdims: 1 }), 'bool');
   const isValidRow = g.op('Squeeze', [isValid, g.integers([1])]);
   const known = (value: Value, is = isValidRow) => g.op('Where', [is, value, g.float(Number.NaN)]);
-  if (encoder) rows = dense(g, mapped(g, rows, encoder.input), encoder.layers);
-  const { moved, isOutlier } = fenced(g, rows, transform);
-  const y = networkInput(g, moved, transform);
+  if (encoder) rows = dense(g, mapInOnnx(g, rows, encoder.input), encoder.layers);
+  const { y, isOutlier } = transformInOnnx(g, rows, transform);
   const outputs = byMixture ? logDensities(g, y, classifier) : dense(g, y, classifier);
 
   const softmax = g.op('Softmax', [outputs], { axis: 1 });
@@ -139,10 +134,6 @@ function ofCluster(g: OnnxGraph, r: Value, label: Value, groups: Groups): Value 
   return g.op('ArgMax', [g.op('Where', [isOwn, r, g.float(-1)])], { axis: 1, keepdims: 0 });
 }
 
-/** Rounded after the product and after the sum, as by `mapColumns`. */
-const mapped = (g: OnnxGraph, rows: Value, { factor, shift }: ColumnMap): Value =>
-  g.op('Add', [g.op('Mul', [rows, g.floats(factor)]), g.floats(shift)]);
-
 type Layers = TrainedModel['classifier'];
 
 const product = (g: OnnxGraph, rows: Value, [kernel, bias]: Layers): Value =>
@@ -163,49 +154,6 @@ function logDensities(g: OnnxGraph, y: Value, [weights, bias, constant]: Layers)
   const u = g.op('Reshape', [product(g, y, [weights, bias]), g.integers([-1, k, bias.values.length / k])]);
   const squared = g.op('ReduceSumSquare', [u], { axes: [2], keepdims: 0 });
   return g.op('Add', [g.op('Mul', [squared, g.float(-0.5)]), g.floats(constant.values)]);
-}
-
-/** Outliers moved to the edge of the training sample, and which rows they are: `moveOutliers`. */
-function fenced(g: OnnxGraph, rows: Value, { fences, input }: Transform) {
-  if (!fences) return { moved: rows, isOutlier: null };
-  const limit = (name: 'low' | 'high' | 'least' | 'most', none: number) => {
-    const values = new Float32Array(input).fill(none);
-    for (const [c, column] of fences.columns.entries()) values[column] = (fences as OutlierBounds)[name][c];
-    return g.floats(values);
-  };
-  const beyond = g.op('Or', [
-    g.op('Less', [rows, limit('low', -Infinity)]),
-    g.op('Greater', [rows, limit('high', Infinity)]),
-  ]);
-  const any = g.op('ReduceMax', [g.cast(beyond, 'float32')], { axes: [1], keepdims: 1 });
-  const isOutlier = g.cast(any, 'bool');
-  const inside = g.op('Min', [g.op('Max', [rows, limit('least', -Infinity)]), limit('most', Infinity)]);
-  return {
-    moved: g.op('Where', [isOutlier, inside, rows]),
-    isOutlier: g.op('Squeeze', [isOutlier, g.integers([1])]),
-  };
-}
-
-/** The input of the networks, y: `unitRows`, then `networkRows`. */
-function networkInput(g: OnnxGraph, raw: Value, transform: Transform): Value {
-  const { before, normalize, input, dim, columns, weights, bias, atoms } = transform;
-  let rows = before ? mapped(g, raw, before) : raw;
-  if (normalize) {
-    // Squares of large numbers are infinite in float32, those of shares of the largest are not.
-    const largest = g.op('ReduceMax', [g.op('Abs', [rows])], { axes: [1], keepdims: 1 });
-    const isZero = g.op('Equal', [largest, g.float(0)]);
-    const unit = g.op('Div', [rows, g.op('Where', [isZero, g.float(1), largest])]);
-    const length = g.op('ReduceL2', [unit], { axes: [1], keepdims: 1 });
-    rows = g.op('Div', [unit, g.op('Where', [isZero, g.float(1), length])]);
-  }
-  if (!columns) return g.op('Gemm', [rows, g.floats(weights, [input, dim]), g.floats(bias)]);
-  if (atoms) {
-    const values = g.op('Gather', [rows, g.integers([...atoms.columns])], { axis: 1 });
-    const isOther = g.op('Not', [g.op('Equal', [values, g.floats(atoms.values)])]);
-    rows = g.op('Concat', [rows, g.cast(isOther, 'float32')], { axis: 1 });
-  }
-  const kept = g.op('Gather', [rows, g.integers([...columns])], { axis: 1 });
-  return mapped(g, kept, { factor: weights, shift: bias });
 }
 
 /** The distance of each row from the centre of its cluster: `distanceFrom`. */

@@ -1,4 +1,5 @@
-import type { Atoms, ColumnMap, Transform } from '../../data/transform.ts';
+import type { Atoms, ColumnMap } from '../../data/steps/linear.ts';
+import type { Transform } from '../../data/transform.ts';
 import { clusterCount, type Groups, memberships } from '../../model/gaussian/components.ts';
 import { backgroundLast } from '../../model/gaussian/densities.ts';
 import type { Densities } from '../../model/gaussian/estep.ts';

@@ -1,5 +1,5 @@
 import { yieldToEventLoop } from '../../base/slices.ts';
-import { type ColumnMap, mapColumns } from '../../data/transform.ts';
+import { type ColumnMap, mapColumns } from '../../data/steps/linear.ts';
 import type { Block } from '../../model/layout.ts';
 import { codeLayer, encoderLayers, rateAfter } from '../../model/nets/autoencoder.ts';
 import { netShapes } from '../../model/nets/net.ts';

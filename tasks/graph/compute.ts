@@ -1,6 +1,7 @@
 import { inSlices, ranges, yieldToEventLoop } from '../../base/slices.ts';
-import { outliersIn } from '../../data/outlier-bounds.ts';
-import { unitRows } from '../../data/transform.ts';
+import { outliersIn } from '../../data/steps/fences.ts';
+import { mapColumns } from '../../data/steps/linear.ts';
+import { normalizeRows } from '../../data/steps/unit.ts';
 import { concat } from '../../model/arrays.ts';
 import { partition, partitionInSteps, quality } from '../../model/graph/louvain.ts';
 import { emptyMemberships, keepLargest, meanField, withVolumes } from '../../model/graph/mean-field.ts';
@@ -88,7 +89,8 @@ export const sampleCovariance: TaskFunction<'sample-covariance'> = async (contex
   for (let start = 0; start < n; start += BLOCK_ROWS) {
     await yieldToEventLoop();
     const rows = raw.slice(start * dim, Math.min(n, start + BLOCK_ROWS) * dim);
-    unitRows({ before: { factor, shift }, normalize: task.unit, input: dim }, rows);
+    mapColumns({ factor, shift }, rows);
+    if (task.unit) normalizeRows(rows, dim);
     const own = sketch ? sketched(sketch, rows) : rows;
     let largest = 0;
     for (let i = 0; i < own.length; i += width)

@@ -1,6 +1,6 @@
 import { blockHash } from '../../data/blocks.ts';
-import { outliersIn } from '../../data/outlier-bounds.ts';
-import { normalizeRows } from '../../data/transform.ts';
+import { outliersIn } from '../../data/steps/fences.ts';
+import { normalizeRows } from '../../data/steps/unit.ts';
 import { concat, MAX_MAGNITUDE } from '../../model/arrays.ts';
 import { HASH_BYTES } from '../../model/layout.ts';
 import { binShift, keysOf } from '../../model/quantile-search.ts';

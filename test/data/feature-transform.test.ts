@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { networkRows, type Transform, unitRows } from '../../data/transform.ts';
+import { fromRaw, type Transform } from '../../data/transform.ts';
 import { featureColumns, planFeatures } from '../../data/transform-plan.ts';
 import { close, normals } from '../model/support.ts';
 import { refuses } from './files.ts';
@@ -50,9 +50,7 @@ function plan(rows: Matrix, axes: number, factorOf = (values: number[]) => 1 / s
 
 /** y of raw rows, as all programs compute it. */
 function apply(transform: Transform, rows: Matrix): Matrix {
-  const raw = Float32Array.from(rows.flat());
-  unitRows(transform, raw);
-  const y = networkRows(transform, raw);
+  const y = fromRaw(transform, Float32Array.from(rows.flat()));
   return rows.map((_, i) => [...y.subarray(i * transform.dim, (i + 1) * transform.dim)]);
 }
 

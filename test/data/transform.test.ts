@@ -1,14 +1,9 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
-import {
-  applyColumns,
-  type Moments,
-  modelRows,
-  normalizeRows,
-  type Transform,
-  unitRows,
-} from '../../data/transform.ts';
+import { scaledColumns } from '../../data/steps/linear.ts';
+import { normalizeRows } from '../../data/steps/unit.ts';
+import { applyRowSteps, type Moments, modelRows, type Transform } from '../../data/transform.ts';
 import { pcaAxes, pcaShare, type TransformChoice } from '../../data/transform-choice.ts';
 import { planTransform } from '../../data/transform-plan.ts';
 import { close, forAll, normals } from '../model/support.ts';
@@ -54,8 +49,8 @@ const unit = (rows: Matrix) => rows.map((row) => row.map((v) => v / Math.hypot(.
 /** y of raw rows: the input of the networks. */
 function apply(transform: Transform, rows: Matrix): Float32Array {
   const raw = flat(rows);
-  unitRows(transform, raw);
-  if (transform.columns) return applyColumns(transform, raw);
+  applyRowSteps(transform, raw);
+  if (transform.columns) return scaledColumns(transform, transform.columns, raw);
   const { input, dim, weights, bias } = transform;
   return Float32Array.from({ length: rows.length * dim }, (_, p) => {
     const [i, j] = [Math.floor(p / dim), p % dim];
@@ -226,7 +221,8 @@ describe('normalize', () => {
   });
 });
 
-describe('unitRows', () => {
+describe('the steps before the linear map', () => {
+  const NO_STEPS = { fences: null, scale: new Float64Array(0), offset: new Float64Array(0) };
   const finite = (most: number) => fc.float({ noNaN: true, min: -most, max: most });
 
   test('moves columns, with a float32 product and then a float32 sum, before it scales rows', () => {
@@ -234,10 +230,10 @@ describe('unitRows', () => {
       const before = { factor: Float32Array.of(by, 1), shift: Float32Array.of(plus, -3) };
       const moved = Float32Array.of(Math.fround(Math.fround(value) * Math.fround(by)) + Math.fround(plus), 4);
       const rows = Float32Array.of(value, 7);
-      unitRows({ before, normalize: false, input: 2 }, rows);
+      applyRowSteps({ ...NO_STEPS, before, normalize: false, input: 2 }, rows);
       assert.deepEqual(rows, moved);
       const scaled = Float32Array.of(value, 7);
-      unitRows({ before, normalize: true, input: 2 }, scaled);
+      applyRowSteps({ ...NO_STEPS, before, normalize: true, input: 2 }, scaled);
       normalizeRows(moved, 2);
       assert.deepEqual(scaled, moved);
     });
@@ -262,7 +258,7 @@ test('columns are applied as a Dense layer computes them: a float32 product, the
       };
       const product = Math.fround(value * weight);
       assert.deepEqual(
-        applyColumns(transform, Float32Array.of(0.5, NaN, NaN, value)),
+        scaledColumns(transform, transform.columns, Float32Array.of(0.5, NaN, NaN, value)),
         Float32Array.of(Math.fround(product + Math.fround(bias)), 0.75),
       );
     },

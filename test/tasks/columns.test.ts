@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { moveOutliers, type OutlierBounds } from '../../data/outlier-bounds.ts';
+import { moveOutliers, type OutlierBounds } from '../../data/steps/fences.ts';
 import { keyOf } from '../../model/quantile-search.ts';
 import { QUANTILES } from '../../model/widths.ts';
 import { nd, type Tensors } from '../../proto/tensors.ts';

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { mapColumns } from '../../data/transform.ts';
+import { mapColumns } from '../../data/steps/linear.ts';
 import { codeLayer, initialAutoencoder, rateAfter } from '../../model/nets/autoencoder.ts';
 import { netShapes, unflatten } from '../../model/nets/net.ts';
 import { take } from '../../proto/tensors.ts';

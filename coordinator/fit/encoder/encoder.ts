@@ -3,13 +3,8 @@ import { gigabytes } from '../../../base/quantities.ts';
 import { UserError } from '../../../base/user-error.ts';
 import { rowsAt } from '../../../data/remote/read-ahead.ts';
 import type { Source } from '../../../data/source.ts';
-import {
-  type ColumnMap,
-  fromRaw,
-  type Moments,
-  mapColumns,
-  type Transform,
-} from '../../../data/transform.ts';
+import { type ColumnMap, mapColumns } from '../../../data/steps/linear.ts';
+import { fromRaw, type Moments, type Transform } from '../../../data/transform.ts';
 import type { Layout } from '../../../model/layout.ts';
 import { diagonalOf } from '../../../model/linalg.ts';
 import { autoencoderWidths, codeLayer, initialAutoencoder } from '../../../model/nets/autoencoder.ts';

@@ -1,5 +1,5 @@
-import { type Fill, nearDonors, wholeRows } from '../../../data/fill.ts';
-import { type OutlierBounds, withoutOutliers } from '../../../data/outlier-bounds.ts';
+import { type OutlierBounds, withoutOutliers } from '../../../data/steps/fences.ts';
+import { type Fill, nearDonors, wholeRows } from '../../../data/steps/fill.ts';
 import type { Moments, Transform } from '../../../data/transform.ts';
 import type { TransformChoice } from '../../../data/transform-choice.ts';
 import { momentsWithAtoms, planTransform } from '../../../data/transform-plan.ts';

@@ -1,4 +1,5 @@
-import type { ColumnMap, Moments, Transform } from '../../../data/transform.ts';
+import type { ColumnMap } from '../../../data/steps/linear.ts';
+import type { Moments, Transform } from '../../../data/transform.ts';
 import { pcaShare } from '../../../data/transform-choice.ts';
 import {
   covarianceOfSums,

@@ -1,5 +1,5 @@
 import { UserError } from '../../../base/user-error.ts';
-import type { OutlierBounds } from '../../../data/outlier-bounds.ts';
+import type { OutlierBounds } from '../../../data/steps/fences.ts';
 import type { Moments, Transform } from '../../../data/transform.ts';
 import { columnCalled, formatNumber } from '../../../data/value-range.ts';
 import type { Dependent } from '../../../model/dependent-columns.ts';

@@ -1,4 +1,4 @@
-import type { OutlierBounds } from '../../../data/outlier-bounds.ts';
+import type { OutlierBounds } from '../../../data/steps/fences.ts';
 import type { Moments } from '../../../data/transform.ts';
 import { MIN_DEVIATION } from '../../../data/value-range.ts';
 import { type Layout, shardBlocks } from '../../../model/layout.ts';

@@ -4,7 +4,7 @@ import { setOutliersApart } from '../../../coordinator/fit/reading/outliers.ts';
 import { sampledCounts } from '../../../coordinator/fit/sample.ts';
 import type { Dispatcher } from '../../../coordinator/rounds/dispatcher.ts';
 import { createRound, type RoundSpec } from '../../../coordinator/rounds/round.ts';
-import { countFlags, outliersIn } from '../../../data/outlier-bounds.ts';
+import { countFlags, outliersIn } from '../../../data/steps/fences.ts';
 import { layoutOf } from '../../../model/layout.ts';
 import { priority } from '../../../model/random.ts';
 import { mean, scatter } from '../../../model/statistics.ts';

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { normalizeRows } from '../../../data/transform.ts';
+import { normalizeRows } from '../../../data/steps/unit.ts';
 import { columnSketch, sketched } from '../../../model/principal-axes.ts';
 import { nd, type Tensors } from '../../../proto/tensors.ts';
 import { createStates } from '../../../tasks/compute/context.ts';

@@ -1,5 +1,5 @@
-import { cholesky, invertLower, unwhitened, whitened } from '../model/linalg.ts';
-import type { StepValue } from '../model/steps.ts';
+import { cholesky, invertLower, unwhitened, whitened } from '../../model/linalg.ts';
+import type { StepValue } from '../../model/steps.ts';
 
 /**
  * Cells that are not known: those with one exact value of a continuous column, where an imputation has put it (docs/algorithm.md,

@@ -7,7 +7,7 @@ import {
   type OutlierBounds,
   outliersIn,
   savedBounds,
-} from '../../data/outlier-bounds.ts';
+} from '../../../data/steps/fences.ts';
 
 /** Limits on columns 0 and 2 of three. */
 const FENCES: OutlierBounds = {

@@ -1,4 +1,5 @@
-import type { StepValue } from '../model/steps.ts';
+import type { StepValue } from '../../model/steps.ts';
+import type { Operators, Value } from './operators.ts';
 
 /**
  * Limits on some columns of the raw rows: a row beyond one of them is an outlier, and is not trained on
@@ -76,6 +77,26 @@ export function moveOutliers(raw: Float32Array, dim: number, fences: OutlierBoun
     }
   }
   return flags;
+}
+
+/** `moveOutliers` as operators: the rows, and which are outliers [rows]. */
+export function moveOutliersInOnnx(g: Operators, rows: Value, dim: number, fences: OutlierBounds) {
+  const limit = (name: 'low' | 'high' | 'least' | 'most', none: number) => {
+    const values = new Float32Array(dim).fill(none);
+    for (const [c, column] of fences.columns.entries()) values[column] = fences[name][c];
+    return g.floats(values);
+  };
+  const beyond = g.op('Or', [
+    g.op('Less', [rows, limit('low', -Infinity)]),
+    g.op('Greater', [rows, limit('high', Infinity)]),
+  ]);
+  const any = g.op('ReduceMax', [g.cast(beyond, 'float32')], { axes: [1], keepdims: 1 });
+  const isOutlier = g.cast(any, 'bool');
+  const inside = g.op('Min', [g.op('Max', [rows, limit('least', -Infinity)]), limit('most', Infinity)]);
+  return {
+    moved: g.op('Where', [isOutlier, inside, rows]),
+    isOutlier: g.op('Squeeze', [isOutlier, g.integers([1])]),
+  };
 }
 
 /** The number of ones. */

@@ -1,9 +1,9 @@
 // Cells that are not known are filled from rows like theirs.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { fillCells, wholeRows } from '../../data/fill.ts';
-import { generator } from '../../model/random.ts';
-import { stepProblem } from '../../run/model-shapes.ts';
+import { fillCells, wholeRows } from '../../../data/steps/fill.ts';
+import { generator } from '../../../model/random.ts';
+import { stepProblem } from '../../../run/model-shapes.ts';
 
 const rng = generator(3n, 'fill');
 const D = 3;
