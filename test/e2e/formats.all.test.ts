@@ -4,17 +4,17 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { before, describe, test } from 'node:test';
 import { FORMAT } from '../../run/finished-run.ts';
-import { dpmesh, jsonOf, QUICK, scratch, trainArgs } from './support.ts';
+import { fitted } from '../fitted.ts';
+import { dpmesh, easyData, scratch } from './support.ts';
 
 const folder = scratch();
-const [run, data] = [join(folder, 'run'), join(folder, 'rows.csv')];
+const run = join(folder, 'run');
+const { data } = easyData(folder, 'easy', 90);
 const file = join(run, 'run.json');
 
 describe('a run of another format', () => {
   before(async () => {
-    const rows = Array.from({ length: 90 }, (_, i) => `${(i % 3) * 9 + Math.sin(i)},${Math.cos(i * i)}`);
-    writeFileSync(data, `a,b\n${rows.join('\n')}\n`);
-    jsonOf(await dpmesh(trainArgs(data, run, '--no-report', '--no-http', '--workers', 1, ...QUICK)));
+    await fitted('gaussian', run);
     const saved = JSON.parse(readFileSync(file, 'utf8'));
     assert.equal(saved.format, FORMAT);
     writeFileSync(file, JSON.stringify({ ...saved, format: undefined, result: { of: 'another shape' } }));

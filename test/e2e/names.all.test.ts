@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { before, describe, test } from 'node:test';
 import { lockDirectory } from '../../run/run-lock.ts';
 import { endpoint } from '../coordinator/fit/endpoint.ts';
+import { fitted, PEOPLE, people } from '../fitted.ts';
 import { normals } from '../model/support.ts';
 import {
   dpmesh,
@@ -22,19 +23,21 @@ import { updateArgs } from './updates.ts';
 const ROWS = 360;
 const folder = scratch();
 const path = (name: string) => join(folder, name);
-const FLAGS = ['--categorical', 'region', '--id', 'who', '--labels-parquet', '--no-http', ...QUICK];
+const FLAGS = ['--categorical', 'region', '--id', 'who', '--no-http', ...QUICK];
 const NAMES = [/income, .*region = north$/, /^very high age/, /^very low age/];
 
-function table(name: string, seed: number): string {
-  const next = normals(seed);
+function regions(name: string): string {
+  const next = normals(1);
   const lines = Array.from({ length: ROWS }, (_, i) => {
     const c = i % 9 < 4 ? 0 : i % 9 < 7 ? 1 : 2;
     const [age, income] = [[40, 60, 20][c] + 2 * next(), [80, 30, 30][c] + 2 * next()];
-    return `${age},${income},${next()},${c === 0 ? 'north' : 'south'},"person ${i}, ${seed}"`;
+    return `${age},${income},${next()},${c === 0 ? 'north' : 'south'},"person ${i}, 1"`;
   });
   writeFileSync(path(name), `age,income,noise,region,who\n${lines.join('\n')}\n`);
   return path(name);
 }
+
+const table = regions('regions.csv');
 
 describe('names of clusters', () => {
   const run = path('run');
@@ -44,15 +47,7 @@ describe('names of clusters', () => {
   const rename = (of: string, ...words: (string | number)[]) => dpmesh(['rename', of, ...words]);
   let data: string;
   before(async () => {
-    data = table('people.csv', 1);
-    assert.equal(jsonOf(await dpmesh(trainArgs(data, run, ...FLAGS))).k, 3);
-  });
-
-  test('are columns that set them apart', () => {
-    for (const [i, name] of namesOf(run).entries()) assert.match(name, NAMES[i]);
-    assert.ok(
-      !JSON.stringify(clustersOf(run).clusters.map(({ name }: { name: string }) => name)).includes('noise'),
-    );
+    data = (await fitted('table', run)).data;
   });
 
   test('of columns without names are numbers, and are no column of labels.csv', async () => {
@@ -76,14 +71,14 @@ describe('names of clusters', () => {
       assert.equal((await dpmesh(['predict', own, data, '--out', out])).code, 0);
       assert.ok(readFileSync(out).equals(readFileSync(join(own, file))), file);
     }
-    assert.match(readFileSync(join(own, 'labels.csv'), 'utf8'), /^"person 4, 1",1,The <b>old<\/b> שלום,/m);
+    assert.match(readFileSync(join(own, 'labels.csv'), 'utf8'), /^"person, \d+",1,The <b>old<\/b> שלום,/m);
   });
 
   test('stay with a cluster’s id over updates', async () => {
     const own = path('kept');
     cpSync(run, own, { recursive: true });
     await (await library()).renameCluster({ run: own, cluster: 2, name: 'Young' });
-    jsonOf(await dpmesh(updateArgs(own, table('more.csv', 5), path('updated'), '--workers', 1)));
+    jsonOf(await dpmesh(updateArgs(own, people(folder, 'more', 5).data, path('updated'))));
     const { clusters } = clustersOf(path('updated'));
     const byId = new Map(clusters.map(({ id, name }: { id: number; name: string }) => [id, name]));
     assert.deepEqual(
@@ -96,8 +91,7 @@ describe('names of clusters', () => {
     using model = await endpoint((_, i) => (i === 0 ? 'Rich <b>& northern</b>' : `Name ${i}`));
     const own = path('by-model');
     const asking = ['--name-with', model.base, '--name-model', 'tiny'];
-    const flags = ['--categorical', 'region', '--id', 'who', '--no-http', ...QUICK];
-    const trained = await dpmesh(trainArgs(data, own, ...flags, ...asking));
+    const trained = await dpmesh(trainArgs(table, own, ...FLAGS, ...asking));
     assert.equal(jsonOf(trained).k, 3);
     assert.match(trained.stderr, /5 of 5 names by the model, 5 questions, 35 tokens/);
     assert.ok(namesOf(own).includes('Rich <b>& northern</b>'));
@@ -117,7 +111,7 @@ describe('names of clusters', () => {
   test('of a run that another replaces while they are looked for are not given to that', async () => {
     const [own, other] = [path('asked'), path('replacing')];
     cpSync(run, own, { recursive: true });
-    jsonOf(await dpmesh(trainArgs(data, other, ...FLAGS)));
+    await fitted('gaussian', other);
     const names = namesOf(other);
     using model = await endpoint((_, i) => {
       if (i === 0) {
@@ -132,16 +126,17 @@ describe('names of clusters', () => {
     assert.equal((await dpmesh(['name', own, ...asking])).code, 0);
   });
 
-  test('by a model that is not there: the run is complete, and says how to ask again', async () => {
-    const flags = ['--no-http', ...QUICK, '--name-with', 'http://127.0.0.1:9/v1', '--name-model', 'x'];
-    const trained = await dpmesh(
-      trainArgs(data, path('alone'), '--categorical', 'region', '--id', 'who', ...flags),
-    );
+  test('by a model that is not there: those of columns that set clusters apart, and how to ask again', async () => {
+    const flags = ['--name-with', 'http://127.0.0.1:9/v1', '--name-model', 'x'];
+    const trained = await dpmesh(trainArgs(table, path('alone'), ...FLAGS, ...flags));
     assert.equal(jsonOf(trained).k, 3);
+    const names = namesOf(path('alone'));
+    for (const [i, name] of names.entries()) assert.match(name, NAMES[i]);
+    assert.ok(!names.join().includes('noise'));
     assert.match(trained.stderr, /127\.0\.0\.1:9: .*dpmesh name .*alone does it again/s);
     refused(
       await dpmesh(
-        trainArgs(data, path('none'), '--categorical', 'region', '--name-with', 'http://x.example'),
+        trainArgs(table, path('none'), '--categorical', 'region', '--name-with', 'http://x.example'),
       ),
       /needs --name-model/,
     );
@@ -158,7 +153,7 @@ describe('names of clusters', () => {
   test('go into no table of damaged files, nor onto a map of them', async () => {
     const own = path('damaged');
     const texts = path('texts.txt');
-    writeFileSync(texts, 'some words\n'.repeat(ROWS));
+    writeFileSync(texts, 'some words\n'.repeat(PEOPLE));
     const told = ['run.json', 'clusters.json', ...tables];
     const bytes = () => told.map((file) => readFileSync(join(own, file)));
     for (const file of ROW_FILES) {
@@ -208,7 +203,7 @@ describe('names of clusters', () => {
       );
       const ended = await dpmesh(['rename', own, 0, 'Rich'], { env });
       const saved = await (await library()).openRun(own);
-      assert.equal(saved.result!.labels.length, ROWS);
+      assert.equal(saved.result!.labels.length, PEOPLE);
       assert.ok([namesOf(run)[0], 'Rich'].includes(saved.result!.clusters[0].name!));
       if (ended.signal !== 'SIGKILL') break;
       await renameCluster({ run: own, cluster: 0, name: 'Rich' });

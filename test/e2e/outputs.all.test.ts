@@ -7,47 +7,23 @@ import { parse } from 'csv-parse/sync';
 import { readNpy } from '../../data/npy.ts';
 import { openRun } from '../../library/open-run.ts';
 import type { ClusterDescription, SavedClusters } from '../../run/saved-clusters.ts';
-import { normals } from '../model/support.ts';
-import { dpmesh, jsonOf, QUICK, refused, resultHashes, runFileOf, scratch } from './support.ts';
+import { fitted, NOTES, PEOPLE, people } from '../fitted.ts';
+import { dpmesh, jsonOf, refused, resultHashes, runFileOf, scratch } from './support.ts';
 
 const folder = scratch();
-const ROWS = 900;
-const TEXTS = [
-  ['the cat sat on the mat', 'the kitten sleeps in the sun'],
-  ['the market fell today', 'the bank raises the interest'],
-  ['the team won the match', 'the coach praises the goal'],
-];
-const CENTRES = [
-  [20, 10],
-  [40, 50],
-  [60, 20],
-];
-
-/** A table of three clusters, `age` and `income`, with a column of names that need quotes, and one of texts. */
-function table(): { path: string; rows: number[][] } {
-  const next = normals(3);
-  const rows = Array.from({ length: ROWS }, (_, i) => CENTRES[i % 3].map((centre) => centre + 2 * next()));
-  const lines = rows.map(
-    ([age, income], i) => `"person, ${i}",${age},${income},${TEXTS[i % 3][Math.floor(i / 3) % 2]}`,
-  );
-  const path = join(folder, 'people.csv');
-  writeFileSync(path, `name,age,income,note\n${lines.join('\n')}\n`);
-  return { path, rows };
-}
-
 const records = (path: string) =>
   parse(readFileSync(path, 'utf8'), { columns: true }) as Record<string, string>[];
 
 describe('a table with names and texts', () => {
-  const { path: data, rows } = table();
-  const flags = ['--id', 'name', '--text', 'note', '--labels-parquet'];
-  const args = ['train', '--data', data, '--no-http', '--json', ...QUICK];
   const run = join(folder, 'run');
+  const { rows } = people(folder, 'people', 3);
+  let data: string;
   let labels: Record<string, string>[];
   let clusters: ClusterDescription[];
 
   before(async () => {
-    assert.equal(jsonOf(await dpmesh([...args, ...flags, '--out', run, '--workers', 1])).k, 3);
+    data = (await fitted('table', run)).data;
+    assert.equal(runFileOf(run).result.k, 3);
     labels = records(join(run, 'labels.csv'));
     clusters = (JSON.parse(readFileSync(join(run, 'clusters.json'), 'utf8')) as SavedClusters).clusters;
   });
@@ -59,7 +35,7 @@ describe('a table with names and texts', () => {
     ]);
     const column = (name: string) => readNpy(join(run, name)).data;
     const [cluster, confidence, distance] = ['labels.npy', 'confidences.npy', 'distances.npy'].map(column);
-    assert.equal(labels.length, ROWS);
+    assert.equal(labels.length, PEOPLE);
     const map = column('map.npy');
     for (const [i, row] of labels.entries()) {
       assert.equal(row.name, `person, ${i}`);
@@ -126,12 +102,12 @@ describe('a table with names and texts', () => {
       }
       assert.ok(Math.abs(apart[0].difference) >= Math.abs(apart[1].difference));
       assert.ok(evidence?.join && evidence.join.clusters.length >= 1);
-      const all = TEXTS[origin].join(' ').split(' ');
+      const all = NOTES[origin].join(' ').split(' ');
       assert.ok(
         words!.length >= 3 &&
           words!.every(({ word }) => word !== 'the' && word.split(' ').every((part) => all.includes(part))),
       );
-      assert.ok(texts!.length >= 1 && texts!.every((text) => TEXTS[origin].includes(text)));
+      assert.ok(texts!.length >= 1 && texts!.every((text) => NOTES[origin].includes(text)));
     }
   });
 
@@ -149,7 +125,9 @@ describe('a table with names and texts', () => {
     }
   });
 
-  test('the report shows a card of each cluster', () => {
+  test('the report shows a card of each cluster', async () => {
+    const drawn = await dpmesh(['plot', run]);
+    assert.equal(drawn.code, 0, drawn.stderr);
     const page = readFileSync(join(run, 'report/report.html'), 'utf8');
     assert.match(page, /<h2 id="h-cards">What sets clusters apart<\/h2>/);
     assert.equal(page.match(/<article class="card" data-cluster="\d+">/g)!.length, 3);

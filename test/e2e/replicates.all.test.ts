@@ -4,6 +4,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import { generator } from '../../model/random.ts';
+import { fitted, ROWS } from '../fitted.ts';
 import {
   assertNoneLeft,
   dpmesh,
@@ -28,13 +29,13 @@ import {
 
 const folder = scratch();
 const path = (name: string) => join(folder, name);
-const ROWS = 500;
 const easy = easyData(folder, 'easy', ROWS);
 const FEW = ['--replicates', 3, '--no-http', ...QUICK] as const;
 
 describe('replicates', () => {
   test('change nothing else, and are said in events and run.json', async () => {
-    const plain = jsonOf(await dpmesh(trainArgs(easy.data, path('plain'), '--no-http', ...QUICK)));
+    await fitted('gaussian', path('plain'));
+    const plain = runFileOf(path('plain')).result;
     assert.deepEqual([plain.replicates, plain.notes], [null, []]);
     assert.equal('notes' in eventsOf(path('plain')).at(-1)!, false);
     const run = path('with');
@@ -84,8 +85,8 @@ describe('replicates', () => {
   });
 
   test('too many initial clusters for a half are refused', async () => {
-    const flags = ['--no-http', '--replicates', 2, '--init-k', 300];
-    const says = /--init-k 300 is more than half of the 500 rows .*--replicates/;
+    const flags = ['--no-http', '--replicates', 2, '--init-k', 301];
+    const says = /--init-k 301 is more than half of the 600 rows .*--replicates/;
     refused(await dpmesh(trainArgs(easy.data, path('wrong'), ...flags)), says);
   });
 

@@ -15,19 +15,17 @@ import {
   easyData,
   jsonOf,
   K,
-  QUICK,
   type RunningProcess,
   scratch,
   start,
   trainArgs,
   until,
 } from '../../e2e/support.ts';
+import { fitted, flagsOf, ROWS } from '../../fitted.ts';
 import { becomes, closeBrowser, colours, drawn, labelOf, noBrowser, open, textOf } from './browser.ts';
 import { normal, uniform } from './world.ts';
 
 const folder = scratch();
-const { data, labels } = easyData(folder, 'easy', 2000);
-const { data: other } = easyData(folder, 'other', 2000, (row) => row.map((value) => 2 * value));
 const path = (name: string) => join(folder, name);
 after(closeBrowser);
 
@@ -50,10 +48,10 @@ const statusOf = (url: string, options: object) =>
 
 describe('view', { skip: noBrowser }, () => {
   before(async () => {
-    const flags = ['--labels', labels, '--workers', 1, '--labels-parquet', ...QUICK];
-    for (const seed of [0, 1])
-      jsonOf(await dpmesh(trainArgs(data, path(`s${seed}`), '--seed', seed, ...flags)));
-    jsonOf(await dpmesh(trainArgs(other, path('others'), '--max-epochs', 2, '--workers', 1)));
+    const { data, labels } = await fitted('gaussian', path('s0'));
+    const flags = ['--labels', labels, '--labels-parquet', '--seed', 1, ...flagsOf('gaussian')];
+    jsonOf(await dpmesh(trainArgs(data, path('s1'), ...flags)));
+    await fitted('logarithm', path('others'));
   });
 
   test('shows a finished run with points, table, tree and history, and lets nobody change anything', async () => {
@@ -74,7 +72,7 @@ describe('view', { skip: noBrowser }, () => {
     const time = /training([\d.]+ m?s)/.exec(outcome)![1];
     await becomes(page, 'now-time', new RegExp(`^${time}$`));
     assert.equal(await textOf(page, 'now-workers'), '1');
-    assert.match(outcome, /labels\.npy, labels\.csv, labels\.parquet/);
+    assert.match(outcome, /labels\.npy, labels\.csv/);
     const config = await textOf(page, 'config');
     for (const unset of ['dropnone', 'imputenone', 'columnsall', 'sampleautomatic'])
       assert.ok(config.includes(unset), `${config} lacks ${unset}`);
@@ -87,8 +85,8 @@ describe('view', { skip: noBrowser }, () => {
   });
 
   test('shows an update: its clusters have the names and colours of the run before, and a picture over updates', async () => {
-    const { rows } = easyData(folder, 'more', 4000);
-    writeNpy(path('new.npy'), '<f4', [2000, D], rows.slice(2000 * D));
+    const { rows } = easyData(folder, 'more', 2 * ROWS);
+    writeNpy(path('new.npy'), '<f4', [ROWS, D], rows.slice(ROWS * D));
     const flags = ['--out', path('s0-2'), '--json', '--no-report', '--no-http', '--workers', 1];
     jsonOf(await dpmesh(['update', path('s0'), '--data', path('new.npy'), ...flags]));
     const looks: Record<string, string>[] = [];
@@ -173,7 +171,7 @@ describe('view', { skip: noBrowser }, () => {
     const heads = await page.locator('#runs thead th').allTextContents();
     assert.ok(heads.includes('seed') && heads.includes('data') && !heads.includes('alpha'), heads.join());
     assert.equal(await page.locator('#runs tbody tr').count(), 3);
-    assert.match(await textOf(page, 'scores'), /^ARI 1.00, NMI 1.00; 2,000 rows, 100.0 %/);
+    assert.match(await textOf(page, 'scores'), /^ARI 1\.00, NMI 1\.000?; 600 rows, 100.0 %/);
     const cells = await page.locator('#pairs tbody td').allTextContents();
     assert.equal(cells.length, K * K);
     assert.deepEqual(
@@ -191,6 +189,8 @@ describe('view', { skip: noBrowser }, () => {
     await drawn(page);
     assert.equal(new URL(page.url()).pathname, '/runs/1/');
     assert.equal(await textOf(page, 'name'), 's1');
+    await page.locator('#outcome').waitFor();
+    assert.match(await textOf(page, 'outcome-list'), /labels\.npy, labels\.csv, labels\.parquet/);
     assert.equal(await statusOf(`${url}runs/0`, {}), 302);
     assert.equal(await statusOf(`${url}api/compare?a=0&b=9`, {}), 404);
     await close();
@@ -216,7 +216,7 @@ describe('view', { skip: noBrowser }, () => {
   test('says what it cannot show', async () => {
     const cases: [string[], RegExp][] = [
       [[folder], /is not a run directory/],
-      [[folder, data], /none of these is a run directory/],
+      [[folder, path('new.npy')], /none of these is a run directory/],
       [[path('s0'), '--http', '0.0.0.0:0'], /open to other machines/],
       [[], /<runs\.\.> is missing/],
     ];
