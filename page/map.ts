@@ -1,12 +1,10 @@
-import { join } from 'node:path';
 import { UserError } from '../base/user-error.ts';
-import { MAP_TILES, openMap, type SavedMap } from '../run/map-tiles.ts';
+import { openMap, type SavedMap } from '../run/map-file.ts';
 import type { RunFile } from '../run/run-file.ts';
 import { runFiles } from '../run/run-files.ts';
-import { assertNoLink } from '../run/run-path.ts';
 import { readSavedClusters } from '../run/saved-clusters.ts';
 import { readSavedTree } from '../run/saved-tree.ts';
-import { aboutMap, type SampledMap, sampledMap, type WholeMap } from '../run/whole-map.ts';
+import { aboutMap, type SampledMap, type WholeMap } from '../run/whole-map.ts';
 
 /** The map of all rows of a finished run, as its page, report and export read it. */
 
@@ -18,14 +16,13 @@ export interface FoundMap {
   saved: SavedMap;
 }
 
-/** The map of all rows of a finished run, whose tiles are made if they are missing, or else, unless `isToBeMade`, there is none yet; null of a run without one. UserError if files are damaged, or cannot be written. */
+/** The map of all rows of a finished run, which is made if its file is missing, or else, unless `isToBeMade`, there is none yet; null of a run without one. UserError if files are damaged, or cannot be written. */
 export async function wholeMapOf(
   path: string,
   { data, result, ids, files }: MappedRunFile,
   isToBeMade = true,
 ): Promise<FoundMap | null> {
   if (!result) return null;
-  assertNoLink(join(path, MAP_TILES));
   const saved = await openMap({ run: path, rows: data.rows, k: result.k, ids }, isToBeMade);
   if (!saved) return null;
   const own = runFiles(path, files);
@@ -33,9 +30,17 @@ export async function wholeMapOf(
   return { about, saved };
 }
 
-/** A sample of it, for a file, and for a server that ends before all tiles can be asked for. */
-export const sampleOfMap = ({ about, saved }: FoundMap): SampledMap =>
-  sampledMap(about, { sample: saved.sample(), density: saved.density() });
+/** Rows of a sample. */
+const SAMPLE_ROWS = 100_000;
+
+/** A sample of it, for a file, and for a server that ends before all rows can be asked for. */
+export function sampleOfMap({ about, saved }: FoundMap): SampledMap {
+  const records = Math.min(SAMPLE_ROWS, about.index.records);
+  return {
+    about: { ...about, index: { ...about.index, records } },
+    sample: saved.records(0, records),
+  };
+}
 
 /** The same for a report, which can do without; the reason goes to the notes. */
 export async function sampledMapOf(path: string, run: RunFile, notes: string[]): Promise<SampledMap | null> {

@@ -59,7 +59,8 @@ function serveRows(app: FastifyInstance, { source, texts = async () => null }: S
 }
 
 interface Query {
-  tile?: string;
+  from?: unknown;
+  to?: unknown;
   column?: unknown;
   words?: unknown;
   rows?: unknown;
@@ -88,13 +89,13 @@ function serveMap(app: FastifyInstance, found: RunSource['map']): void {
       if (!(content instanceof Uint8Array)) return content;
       return reply.type('application/octet-stream').send(Buffer.from(content));
     });
-  const [noPart, noColumn] = ['there is no such part of a map', 'there is no such column'];
-  part('density', noPart, (map) => map.density());
-  part('rows', noPart, (map, query) => ofTile(map, query, (tile) => map.tile(tile)));
-  part('legend', noColumn, (map, { column }, signal) => map.legend(columnIn(column), signal));
-  part('shades', noColumn, (map, query, signal) =>
-    ofTile(map, query, (tile) => map.shades(columnIn(query.column), tile, signal)),
-  );
+  const noColumn = 'there is no such column';
+  part('rows', 'there are no such rows on the map', (map, query) => {
+    const [from, to] = [numberIn(query.from), numberIn(query.to)];
+    return from >= 0 && to > from && to <= map.about.index.records ? map.rows(from, to) : null;
+  });
+  part('legend', noColumn, (map, { column }, signal) => map.legend(numberIn(column), signal));
+  part('shades', noColumn, (map, { column }, signal) => map.shades(numberIn(column), signal));
   part('search', 'there are no texts', (map, { words }, signal) =>
     map.search(typeof words === 'string' ? words : '', signal),
   );
@@ -109,13 +110,8 @@ function serveMap(app: FastifyInstance, found: RunSource['map']): void {
 export const refused = (message: string, statusCode = 400): Error =>
   Object.assign(new Error(message), { statusCode });
 
-function ofTile<T>({ about }: MapSource, query: Query, read: (tile: number) => T): T | null {
-  const tile = Number(query.tile ?? Number.NaN);
-  return about.index.tiles[tile] ? read(tile) : null;
-}
-
-/** −1: it is no number of a column. */
-const columnIn = (text: unknown) => (typeof text === 'string' && /^\d+$/.test(text) ? Number(text) : -1);
+/** −1: it is no number. */
+const numberIn = (text: unknown) => (typeof text === 'string' && /^\d+$/.test(text) ? Number(text) : -1);
 
 /** Aborts once nobody is waiting for this answer: a page that goes on to other words, or to another column or selection, ends the request. */
 function whileAwaited(response: ServerResponse): AbortSignal {

@@ -9,9 +9,8 @@ import { EVENTS, FOLDERS, isUnfinished, RUN_FILES } from './run-path.ts';
 
 /** Those without a hash in run.json, or, after a `dpmesh rename` that was killed, for now. */
 const WITHOUT_HASH = [
-  ...['run.json', EVENTS, 'names.jsonl', 'lock', 'clusters.json', 'labels.csv', ...FOLDERS],
+  ...['run.json', EVENTS, 'names.jsonl', 'lock', 'clusters.json', 'labels.csv', 'map.bin', ...FOLDERS],
   ...REPORT_FILES.map((name) => `report/${name}`),
-  ...['index.json', 'tiles.bin', 'sample.bin', 'density.bin'].map((name) => `map/${name}`),
   ...['checkpoints/encoder.ckpt', 'stream/drawn.ckpt', 'labels/seen'],
 ];
 /** Checkpoints, and labels in parts. */

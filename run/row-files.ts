@@ -1,62 +1,59 @@
-import { closeSync, existsSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { readFully, readWhole } from '../base/files.ts';
+import { readWhole } from '../base/files.ts';
 import { MOST_LIST_BYTES } from '../base/limits.ts';
 import { yieldToEventLoop } from '../base/slices.ts';
-import { decode } from '../data/arrays/dtype.ts';
-import { type ArrayFile, openNpy } from '../data/npy.ts';
 import { LABELS } from '../data/row-parts.ts';
 import {
   NONE_OPTIONAL,
   type OptionalColumns,
   ROW_COLUMNS,
-  type RowColumn,
+  type RowColumnName,
   type RowValues,
   rowColumns,
 } from '../model/row-columns.ts';
-import { numberOfLabel, openRows, type RunFiles, readRows } from './run-files.ts';
+import { numberOfLabel, openRows, type RowReader, type RunFiles, readRows } from './run-files.ts';
 
 /** What there is of each row in whole files, and what else a run says of its rows. */
 
 /** Rows that are read at once. */
 const SLICE_ROWS = 1 << 16;
-const ARRAYS = { '<i4': Int32Array, '<f4': Float32Array, '|b1': Uint8Array };
 
 /** Consecutive rows, from row `start` on. */
 export interface RowSlice extends RowValues {
   start: number;
 }
 
-/** All rows of a run in their order, slice by slice, with the numbers of their clusters. `ids`: as of `numberOfLabel`. */
+/**
+ * All rows of a run in their order, slice by slice, with the numbers of their clusters. `ids`: as of `numberOfLabel`; `wanted`: only slices that have one of these
+ * rows. UserError if a file has other elements, or another number of rows.
+ */
 export async function* rowSlices(
   run: string,
   rows: number,
-  { has = NONE_OPTIONAL, ids }: { has?: OptionalColumns; ids?: readonly number[] } = {},
+  {
+    has = NONE_OPTIONAL,
+    ids,
+    wanted,
+  }: { has?: OptionalColumns; ids?: readonly number[]; wanted?: readonly number[] } = {},
 ): AsyncGenerator<RowSlice> {
   const numberOf = numberOfLabel(ids);
-  const columns = rowColumns(has);
-  const opened: [string, RowColumn, ArrayFile][] = [];
+  const opened: [RowColumnName, RowReader][] = [];
   try {
-    for (const [name, column] of columns)
-      opened.push([name, column, openNpy(join(run, column.file), column.file, { within: run })]);
+    for (const [name, { file, dtype }] of rowColumns(has))
+      opened.push([name, openRows(run, file, dtype, rows)]);
     for (let start = 0; start < rows; start += SLICE_ROWS) {
+      const end = Math.min(rows, start + SLICE_ROWS);
+      if (wanted && !wanted.some((row) => row >= start && row < end)) continue;
       await yieldToEventLoop();
-      const count = Math.min(SLICE_ROWS, rows - start);
-      const values = opened.map(([name, { dtype, width }, file]) => {
-        const read = readAt(file, width * start, width * count);
-        return [name, name === 'labels' ? Int32Array.from(read, numberOf) : ARRAYS[dtype].from(read)];
-      });
-      const slice: RowValues = {
-        component: null,
-        log_density: null,
-        map: null,
-        outliers: null,
-        ...Object.fromEntries(values),
-      };
-      yield { start, ...slice };
+      const values = Object.fromEntries(
+        opened.map(([name, reader]) => [name, reader.read(start, end - start)]),
+      ) as unknown as RowValues;
+      const none = { component: null, log_density: null, map: null, outliers: null };
+      yield { ...none, ...values, start, labels: values.labels.map(numberOf) };
     }
   } finally {
-    for (const [, , { fd }] of opened) closeSync(fd);
+    for (const [, { close }] of opened) close();
   }
 }
 
@@ -84,12 +81,6 @@ export function labelsAt(run: string, numbers: readonly number[], rows: number):
   } finally {
     labels.close();
   }
-}
-
-function readAt(file: ArrayFile, start: number, count: number) {
-  const bytes = new Uint8Array(count * file.dtype.size);
-  readFully(file, bytes, file.offset + start * file.dtype.size);
-  return decode(bytes, file.dtype);
 }
 
 /** One of the columns of float32 numbers. UserError unless it has a number for each row. */

@@ -37,12 +37,12 @@ export const RUN_FILES = [
   'mixture',
   'checkpoints',
   'stream',
-  'map',
+  'map.bin',
   'report',
 ];
 
 /** Those of them that are folders. */
-export const FOLDERS = ['labels', 'model', 'mixture', 'checkpoints', 'stream', 'relabelled', 'map', 'report'];
+export const FOLDERS = ['labels', 'model', 'mixture', 'checkpoints', 'stream', 'relabelled', 'report'];
 
 /** Is this the name of a file or folder that a run did not complete before it was killed? */
 export const isUnfinished = (name: string) =>

@@ -1,6 +1,6 @@
 import { numberName } from '../model/description/names.ts';
 import { type Dendrogram, layersOf } from '../model/hierarchy/dendrogram.ts';
-import type { MapIndex } from '../model/map-tiles.ts';
+import type { MapIndex } from '../model/map-records.ts';
 import type { Described } from './described.ts';
 
 /** The map of all rows of a finished run: what is on it, and where names are. */
@@ -24,20 +24,10 @@ export interface WholeMap {
   clusters: { label: number; name: string }[];
 }
 
-/** A sample of the rows as the only tile, and the density of all. */
+/** The first records of a map, which are all that this one has. */
 export interface SampledMap {
   about: WholeMap;
   sample: Uint8Array;
-  density: Uint8Array;
-}
-
-/** The sample as the only tile of the map. */
-export function sampledMap(
-  { index, ...rest }: WholeMap,
-  { sample, density }: Pick<SampledMap, 'sample' | 'density'>,
-): SampledMap {
-  const whole = { level: 0, column: 0, row: 0, from: 0, below: 1, count: index.sample };
-  return { about: { index: { ...index, tiles: [whole] }, ...rest }, sample, density };
 }
 
 /** `ids`: labels of clusters where these are not their numbers. */

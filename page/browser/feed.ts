@@ -170,17 +170,16 @@ async function servedMap(): ReturnType<Feed['map']> {
   const answer = await fetch('api/map', { cache: 'no-store' }).catch(() => null);
   if (answer?.status !== 200) return answer?.status === 202 ? 'later' : null;
   const about: WholeMap = await answer.json();
-  const bytes = async (path: string) => {
-    const response = await fetch(path);
+  const bytes = async (path: string, signal?: AbortSignal) => {
+    const response = await fetch(path, { signal });
     return response.ok ? new Uint8Array(await response.arrayBuffer()) : null;
   };
   return {
     about,
-    density: () => bytes('api/map/density'),
-    tile: (number) => bytes(`api/map/rows?tile=${number}`),
+    rows: (from, to) => bytes(`api/map/rows?from=${from}&to=${to}`),
     data: () => fetched<MapData>('api/map/data'),
     legend: (column, signal) => fetched<Legend>(`api/map/legend?column=${column}`, signal),
-    shades: (column, tile) => bytes(`api/map/shades?column=${column}&tile=${tile}`),
+    shades: (column, signal) => bytes(`api/map/shades?column=${column}`, signal),
     telling: (rows, signal) =>
       fetched<SelectionTelling>(`api/map/telling?rows=${selectedText(rows)}`, signal),
     async search(words, signal) {

@@ -1,29 +1,19 @@
-import { AT, DENSITY_CELLS, RECORD } from '../../model/map-tiles.ts';
-import { MISSING_SHADE } from '../../model/shades.ts';
+import { AT, RECORD, WORDS } from '../../model/map-records.ts';
 import { dotOf } from '../drawing/points.ts';
 import type { Rgb } from '../drawing/svg.ts';
+import { DENSITY_CELLS, type MapRecords } from './map-records.ts';
 
 /**
- * Points of a map in WebGL 2: tiles as they are in files, each a buffer on the device, over the density. (regl-scatterplot has one buffer for all points, and regl,
- * on which it is built, makes functions of texts, which the page's content security policy forbids.)
+ * Points of a map in WebGL 2: records as they are in the file, over the density. (regl-scatterplot does not run here: regl, on which it is built, makes functions of
+ * texts, which the page's content security policy forbids.)
  */
 
-/** `Buffer`: what the painter has of a tile. */
-interface DrawnPoints<Buffer> {
-  /**
-   * Of a tile: its rows and their shades (model/shades.ts), null if these are not there yet, its lower left corner and side, in pixels from the lower left of
-   * the screen, and how many of its rows are drawn.
-   */
-  tiles: readonly {
-    buffer: Buffer;
-    shades: Buffer | null;
-    x: number;
-    y: number;
-    side: number;
-    rows: number;
-  }[];
-  /** The same of the map as a whole, and how dark its density is, 0 … 1. */
-  whole: { x: number; y: number; side: number };
+interface DrawnPoints {
+  /** So many records are drawn, the first ones. */
+  records: number;
+  /** The lower left corner of the map and its side, in device pixels from the lower left of the screen. */
+  map: { x: number; y: number; side: number };
+  /** How dark the density is, 0 … 1. */
   density: number;
   /** Diameter of a point in device pixels, and how opaque it is. */
   size: number;
@@ -38,32 +28,32 @@ interface ClusterPaint {
   opacity: number;
 }
 
-export interface PointPainter<Buffer> {
-  /** The rows of a tile, or their shades, as it draws them. */
-  buffer(bytes: Uint8Array): Buffer;
-  remove(buffer: Buffer): void;
-  /** That of the map, of as many cells as `densityOf` has. */
+export interface PointPainter {
+  /** Records are there from this one on. */
+  arrived(from: number): void;
+  /** Records have other shades. */
+  shaded(): void;
   density(cells: Uint8Array): void;
   /** Of each cluster. */
   colours(of: readonly ClusterPaint[]): void;
   /** Of each of 256 shades. */
   scale(of: readonly Rgb[]): void;
   /** `dense`: the colour of the density. */
-  draw(drawn: DrawnPoints<Buffer>, dense: Rgb): void;
+  draw(drawn: DrawnPoints, dense: Rgb): void;
 }
 
 const POINTS = `#version 300 es
 in vec2 place;
 in uint cluster;
 in uint shade;
-uniform vec3 tile;
-uniform vec2 screen;
-uniform float size;
+uniform vec2 middle, screen;
+uniform float side, size;
 uniform bool isShaded;
 uniform highp sampler2D colours, scale;
 flat out vec4 colour;
 void main() {
-  gl_Position = vec4(2.0 * (tile.xy + tile.z * place) / screen - 1.0, 0.0, 1.0);
+  // From the middle of the screen, whose place is subtracted first: the map itself may be millions of pixels wide.
+  gl_Position = vec4(2.0 * side * (place - middle) / screen, 0.0, 1.0);
   gl_PointSize = size;
   vec4 own = texelFetch(colours, ivec2(cluster & 255u, cluster >> 8u), 0);
   colour = isShaded ? vec4(texelFetch(scale, ivec2(shade, 0), 0).rgb, own.a) : own;
@@ -81,12 +71,12 @@ void main() {
 }`;
 
 const WHOLE = `#version 300 es
-uniform vec3 tile;
+uniform vec3 map;
 uniform vec2 screen;
 out vec2 place;
 void main() {
   place = vec2(gl_VertexID & 1, gl_VertexID >> 1);
-  gl_Position = vec4(2.0 * (tile.xy + tile.z * place) / screen - 1.0, 0.0, 1.0);
+  gl_Position = vec4(2.0 * (map.xy + map.z * place) / screen - 1.0, 0.0, 1.0);
 }`;
 
 const DENSITY = `#version 300 es
@@ -101,19 +91,19 @@ void main() {
   pixel = vec4(high * alpha, alpha);
 }`;
 
-/** Draws on this canvas; null where the browser has no WebGL 2, or no device for it. `lost`: all buffers are gone; `restored`: it can be drawn again. */
+/** Draws records on this canvas; null where the browser has no WebGL 2, or no device for it. `restored`: it had lost all it had, and can draw again. */
 export function glPoints(
   canvas: HTMLCanvasElement,
-  lost: () => void,
+  records: MapRecords,
   restored: () => void,
-): PointPainter<WebGLBuffer> | null {
+): PointPainter | null {
   const gl = canvas.getContext('webgl2', {
     ...{ antialias: false, depth: false, premultipliedAlpha: true },
     // Software that acts as a device takes two to three times as long as `flatPoints`.
     failIfMajorPerformanceCaveat: true,
   });
   if (!gl) return null;
-  let made = prepared(gl);
+  let made = prepared(gl, records);
   const texels = (texture: WebGLTexture, of: readonly ClusterPaint[]) => {
     const height = Math.max(1, Math.ceil(of.length / 256));
     const texels = new Uint8Array(256 * height * 4);
@@ -121,22 +111,26 @@ export function glPoints(
     gl.bindTexture(gl.TEXTURE_2D, texture);
     gl.texImage2D(gl.TEXTURE_2D, 0, gl.RGBA, 256, height, 0, gl.RGBA, gl.UNSIGNED_BYTE, texels);
   };
-  canvas.addEventListener('webglcontextlost', (event) => {
-    event.preventDefault();
-    lost();
-  });
+  canvas.addEventListener('webglcontextlost', (event) => event.preventDefault());
   canvas.addEventListener('webglcontextrestored', () => {
-    made = prepared(gl);
+    made = prepared(gl, records);
     restored();
   });
   return {
-    buffer(bytes) {
-      const buffer = gl.createBuffer()!;
-      gl.bindBuffer(gl.ARRAY_BUFFER, buffer);
-      gl.bufferData(gl.ARRAY_BUFFER, bytes, gl.STATIC_DRAW);
-      return buffer;
+    arrived(from) {
+      gl.bindBuffer(gl.ARRAY_BUFFER, made.records);
+      gl.bufferSubData(
+        gl.ARRAY_BUFFER,
+        RECORD * from,
+        records.bytes,
+        RECORD * from,
+        RECORD * (records.count - from),
+      );
     },
-    remove: (buffer: WebGLBuffer) => gl.deleteBuffer(buffer),
+    shaded() {
+      gl.bindBuffer(gl.ARRAY_BUFFER, made.shades);
+      gl.bufferSubData(gl.ARRAY_BUFFER, 0, records.shades);
+    },
     density(cells) {
       gl.bindTexture(gl.TEXTURE_2D, made.dense);
       const side = DENSITY_CELLS;
@@ -149,7 +143,7 @@ export function glPoints(
         made.scale,
         of.map((colour) => ({ colour, opacity: 1 })),
       ),
-    draw({ tiles, whole, density, size, opacity, isShaded }, dense) {
+    draw({ records, map, density, size, opacity, isShaded }, dense) {
       const { points, below } = made;
       const [w, h] = [canvas.width, canvas.height];
       gl.viewport(0, 0, w, h);
@@ -162,7 +156,7 @@ export function glPoints(
         gl.useProgram(below.program);
         gl.bindTexture(gl.TEXTURE_2D, made.dense);
         gl.uniform2f(below.at('screen'), w, h);
-        gl.uniform3f(below.at('tile'), whole.x, whole.y, whole.side);
+        gl.uniform3f(below.at('map'), map.x, map.y, map.side);
         gl.uniform3f(below.at('high'), ...one(dense));
         gl.uniform1f(below.at('opacity'), density);
         gl.drawArrays(gl.TRIANGLE_STRIP, 0, 4);
@@ -171,6 +165,8 @@ export function glPoints(
       gl.bindVertexArray(made.attributes);
       gl.bindTexture(gl.TEXTURE_2D, made.palette);
       gl.uniform2f(points.at('screen'), w, h);
+      gl.uniform2f(points.at('middle'), (w / 2 - map.x) / map.side, (h / 2 - map.y) / map.side);
+      gl.uniform1f(points.at('side'), map.side);
       gl.uniform1f(points.at('size'), size);
       gl.uniform1f(points.at('opacity'), opacity);
       gl.uniform1i(points.at('isShaded'), Number(isShaded));
@@ -178,28 +174,14 @@ export function glPoints(
       gl.activeTexture(gl.TEXTURE1);
       gl.bindTexture(gl.TEXTURE_2D, made.scale);
       gl.activeTexture(gl.TEXTURE0);
-      for (const { buffer, shades, x, y, side, rows } of tiles) {
-        gl.bindBuffer(gl.ARRAY_BUFFER, buffer);
-        gl.vertexAttribPointer(0, 2, gl.UNSIGNED_SHORT, true, RECORD, AT.x);
-        gl.vertexAttribIPointer(1, 1, gl.UNSIGNED_SHORT, RECORD, AT.cluster);
-        if (shades) {
-          gl.enableVertexAttribArray(2);
-          gl.bindBuffer(gl.ARRAY_BUFFER, shades);
-          gl.vertexAttribIPointer(2, 1, gl.UNSIGNED_BYTE, 1, 0);
-        } else {
-          gl.disableVertexAttribArray(2);
-          gl.vertexAttribI4ui(2, MISSING_SHADE, 0, 0, 0);
-        }
-        gl.uniform3f(points.at('tile'), x, y, side);
-        gl.drawArrays(gl.POINTS, 0, rows);
-      }
+      gl.drawArrays(gl.POINTS, 0, records);
       gl.bindVertexArray(null);
     },
   };
 }
 
-/** Programs and textures, of a context that is new or restored. */
-function prepared(gl: WebGL2RenderingContext) {
+/** Programs, textures and buffers, of a context that is new or restored. */
+function prepared(gl: WebGL2RenderingContext, { bytes, shades }: MapRecords) {
   const shader = (kind: number, source: string) => {
     const one = gl.createShader(kind)!;
     gl.shaderSource(one, source);
@@ -230,12 +212,23 @@ function prepared(gl: WebGL2RenderingContext) {
       gl.texParameteri(gl.TEXTURE_2D, name, gl.CLAMP_TO_EDGE);
     return one;
   };
+  const buffer = (size: number) => {
+    const one = gl.createBuffer()!;
+    gl.bindBuffer(gl.ARRAY_BUFFER, one);
+    gl.bufferData(gl.ARRAY_BUFFER, size, gl.STATIC_DRAW);
+    return one;
+  };
   const attributes = gl.createVertexArray();
   gl.bindVertexArray(attributes);
-  for (const i of [0, 1]) gl.enableVertexAttribArray(i);
+  for (const i of [0, 1, 2]) gl.enableVertexAttribArray(i);
+  const records = buffer(bytes.length);
+  gl.vertexAttribPointer(0, 2, gl.FLOAT, false, RECORD, AT.x);
+  gl.vertexAttribIPointer(1, 1, gl.UNSIGNED_SHORT, RECORD, AT.cluster);
+  const ofShades = buffer(shades.length);
+  gl.vertexAttribIPointer(2, 1, gl.UNSIGNED_BYTE, 1, 0);
   gl.bindVertexArray(null);
   return {
-    attributes,
+    ...{ attributes, records, shades: ofShades },
     points: linked(POINTS, POINT),
     below: linked(WHOLE, DENSITY),
     palette: texture(gl.NEAREST),
@@ -245,16 +238,17 @@ function prepared(gl: WebGL2RenderingContext) {
 }
 
 /** The same without a graphics device: pixel by pixel. */
-export function flatPoints(canvas: HTMLCanvasElement): PointPainter<Uint8Array> {
+export function flatPoints(canvas: HTMLCanvasElement, { bytes, places, shades }: MapRecords): PointPainter {
   const context = canvas.getContext('2d')!;
+  const clusters = new Uint16Array(bytes.buffer);
   let paints: readonly ClusterPaint[] = [];
   let scale: readonly Rgb[] = [];
   let density: Uint8Array | null = null;
   let image: ImageData | null = null;
 
   return {
-    buffer: (bytes) => bytes,
-    remove() {},
+    arrived() {},
+    shaded() {},
     density: (cells) => void (density = cells),
     colours: (of) => void (paints = of),
     scale: (of) => void (scale = of),
@@ -263,26 +257,21 @@ export function flatPoints(canvas: HTMLCanvasElement): PointPainter<Uint8Array> 
       if (image?.width !== width || image.height !== height) image = context.createImageData(width, height);
       const pixels = new Uint32Array(image.data.buffer).fill(0);
       if (density && drawn.density > 0) shade(pixels, [width, height], density, drawn, dense);
-      for (const tile of drawn.tiles) dab(image, tile, drawn);
+      dab(image, drawn);
       context.putImageData(image, 0, 0);
     },
   };
 
-  function dab(
-    { data, width, height }: ImageData,
-    { buffer, shades, x, y, side, rows }: DrawnPoints<Uint8Array>['tiles'][number],
-    { size, opacity, isShaded }: DrawnPoints<Uint8Array>,
-  ) {
-    const from = new DataView(buffer.buffer, buffer.byteOffset, buffer.length);
+  function dab({ data, width, height }: ImageData, { records, map, size, opacity, isShaded }: DrawnPoints) {
+    const { x, y, side } = map;
     const { offsets, coverage, extent } = dotOf(size / 2, width);
-    const unit = side / 65_536;
-    for (let i = 0, at = 0; i < rows; i++, at += RECORD) {
-      const px = Math.round(x + unit * from.getUint16(at + AT.x, true));
-      const py = Math.round(height - y - unit * from.getUint16(at + AT.y, true));
+    for (let i = 0; i < records; i++) {
+      const px = Math.round(x + side * places[WORDS.record * i + WORDS.x]);
+      const py = Math.round(height - y - side * places[WORDS.record * i + WORDS.y]);
       if (!(px >= extent && py >= extent && px < width - extent && py < height - extent)) continue;
-      const paint = paints[from.getUint16(at + AT.cluster, true)];
+      const paint = paints[clusters[(RECORD * i + AT.cluster) / 2]];
       if (!paint) continue;
-      const colour = isShaded ? scale[shades?.[i] ?? MISSING_SHADE] : paint.colour;
+      const colour = isShaded ? scale[shades[i]] : paint.colour;
       blend(data, 4 * (py * width + px), colour, opacity * paint.opacity, offsets, coverage);
     }
   }
@@ -314,16 +303,16 @@ function shade(
   pixels: Uint32Array,
   [width, height]: readonly [number, number],
   cells: Uint8Array,
-  { whole, density }: DrawnPoints<Uint8Array>,
+  { map, density }: DrawnPoints,
   [r, g, b]: Rgb,
 ): void {
   const colour = (b << 16) | (g << 8) | r;
-  const cell = DENSITY_CELLS / whole.side;
+  const cell = DENSITY_CELLS / map.side;
   for (let py = 0; py < height; py++) {
-    const row = Math.floor((height - py - whole.y) * cell);
+    const row = Math.floor((height - py - map.y) * cell);
     if (row < 0 || row >= DENSITY_CELLS) continue;
     for (let px = 0; px < width; px++) {
-      const column = Math.floor((px - whole.x) * cell);
+      const column = Math.floor((px - map.x) * cell);
       if (column < 0 || column >= DENSITY_CELLS) continue;
       pixels[py * width + px] = (Math.round(density * cells[row * DENSITY_CELLS + column]) << 24) | colour;
     }

@@ -1,20 +1,24 @@
 import { counted } from '../../base/quantities.ts';
-import { FOUND, type MapRow, RECORD, readFound, readRecord } from '../../model/map-tiles.ts';
+import { type MapRow, RECORD, readRecord, WORDS } from '../../model/map-records.ts';
+import { NOISE } from '../../model/order.ts';
 import { priority } from '../../model/random.ts';
 import { nameBeside } from '../../run/whole-map.ts';
 import { bytesIn } from '../drawing/api.ts';
 import { type MapData, type MapSource, MOST_SELECTED } from '../drawing/map.ts';
-import { type Frame, isInside, type Point, tilesAround } from '../drawing/map-frame.ts';
-import { colourOf, swatch } from '../drawing/svg.ts';
+import { type Frame, isInside, type Point } from '../drawing/map-frame.ts';
+import { colourOf, NOISE_COLOUR, swatch } from '../drawing/svg.ts';
 import { count, escaped, percent } from '../drawing/text.ts';
 import { cssColour } from './controls.ts';
 import { byId, setHtml, setText } from './dom.ts';
+import type { MapRecords } from './map-records.ts';
 import { csvOf, offer } from './save.ts';
 
 /** Rows of the map that somebody looks for: those inside a line (how many of each cluster, and the rows themselves as a file), and those with some words in their texts. */
 
-/** Of a larger selection only counts are known; places are in units, of which a pixel is no less than this. */
-const [MOST_SAVED, LEAST_STEP] = [2_000_000, 1e-6];
+/** Places are in units, of which a pixel is no less than this. */
+const LEAST_STEP = 1e-6;
+/** Records that are looked at, and lines of a file that are made, at once. */
+const LOOKED_AT = 1 << 16;
 /** Clusters in the table. */
 const MOST_LISTED = 20;
 
@@ -40,16 +44,25 @@ function rowSample() {
   };
 }
 
-/** Rows inside a line. `data`: what the server knows of rows; `changed`: the line is to be drawn again. */
-export function selectionPanel(source: MapSource, data: Promise<MapData | null>, changed: () => void) {
-  const { index, clusters } = source.about;
+/** Rows inside a line. `records`: those of the map; `data`: what the server knows of rows; `changed`: the line is to be drawn again. */
+export function selectionPanel(
+  source: MapSource,
+  records: MapRecords,
+  data: Promise<MapData | null>,
+  changed: () => void,
+) {
+  const { index } = source.about;
+  // Noise has the number after theirs.
+  const clusters = [...source.about.clusters, { label: NOISE, name: 'noise' }];
+  const view = new DataView(records.bytes.buffer);
   const [button, panel] = [byId<HTMLButtonElement>('whole-select'), byId('whole-selected')];
   let isOn = false;
   let line: Point[] = [];
   let isClosed = false;
   /** Ends the counting of a selection. */
   let counting = new AbortController();
-  let saved: (string | number)[][] = [];
+  /** The records inside the line. */
+  let selected: number[] = [];
 
   button.onclick = () => {
     isOn = !isOn;
@@ -63,13 +76,23 @@ export function selectionPanel(source: MapSource, data: Promise<MapData | null>,
   };
   byId('whole-save').onclick = () => {
     const parts = [csvOf([['row', 'cluster', 'name', 'confidence', 'outlier_score', 'map_x', 'map_y']])];
-    for (let at = 0; at < saved.length; at += 10_000) parts.push(csvOf(saved.slice(at, at + 10_000)));
+    const inOrder = selected.map((i) => readRecord(view, RECORD * i)).sort((a, b) => a.row - b.row);
+    for (let at = 0; at < inOrder.length; at += LOOKED_AT)
+      parts.push(csvOf(inOrder.slice(at, at + LOOKED_AT).map(cellsOf)));
     offer('selection.csv', new Blob(parts, { type: 'text/csv' }));
   };
 
+  function cellsOf({ row, cluster, x, y, confidence, outlier }: MapRow): (string | number)[] {
+    const { label, name } = clusters[cluster];
+    const { x: left, y: bottom, side } = index.box;
+    const scores = [confidence, outlier].map((score) => Number(score.toFixed(3)));
+    const places = [left + side * x, bottom + side * y].map((place) => Number(place.toPrecision(6)));
+    return [row, label, name, ...scores, ...places];
+  }
+
   function clear() {
     counting.abort();
-    [line, isClosed, saved] = [[], false, []];
+    [line, isClosed, selected] = [[], false, []];
     panel.hidden = true;
     changed();
   }
@@ -78,46 +101,39 @@ export function selectionPanel(source: MapSource, data: Promise<MapData | null>,
     counting.abort();
     counting = new AbortController();
     const { signal } = counting;
-    saved = [];
+    selected = [];
     panel.hidden = false;
     setHtml(byId('whole-telling'), '');
+    setText(byId('whole-count'), 'Counting');
+    await records.want(index.records);
+    if (signal.aborted) return;
+    if (records.count < index.records)
+      return setText(byId('whole-count'), 'The rows cannot be read: the server has ended');
     const counts = new Float64Array(clusters.length);
     const sample = rowSample();
-    let all = 0;
-    const { x: left, y: bottom, side } = index.box;
-    const numbers = tilesAround(index, line);
-    for (const [done, number] of numbers.entries()) {
-      setText(byId('whole-count'), `Counting, ${percent(done / numbers.length, 0)}`);
-      const records = await source.tile(number);
+    for (let from = 0; from < index.records; from += LOOKED_AT) {
+      setText(byId('whole-count'), `Counting, ${percent(from / index.records, 0)}`);
+      await new Promise((done) => setTimeout(done));
       if (signal.aborted) return;
-      if (!records) return setText(byId('whole-count'), 'The rows cannot be read: the server has ended');
-      const view = new DataView(records.buffer, records.byteOffset, records.length);
-      const tile = index.tiles[number];
-      const across = 2 ** tile.level;
-      for (let at = 0; at < records.length; at += RECORD) {
-        const row = readRecord(view, at);
-        const [x, y] = [(tile.column + row.x) / across, (tile.row + row.y) / across];
-        if (!isInside(line, x, y)) continue;
-        all++;
-        counts[row.cluster]++;
-        sample.add(row.row);
-        if (all > MOST_SAVED) continue;
-        const { label, name } = clusters[row.cluster];
-        const scores = [row.confidence, row.outlier].map((score) => Number(score.toFixed(3)));
-        const places = [left + side * x, bottom + side * y].map((place) => Number(place.toPrecision(6)));
-        saved.push([row.row, label, name, ...scores, ...places]);
+      for (let i = from; i < Math.min(index.records, from + LOOKED_AT); i++) {
+        const at = WORDS.record * i;
+        if (!isInside(line, records.places[at + WORDS.x], records.places[at + WORDS.y])) continue;
+        const { row, cluster } = readRecord(view, RECORD * i);
+        selected.push(i);
+        counts[cluster]++;
+        sample.add(row);
       }
     }
-    saved.sort((a, b) => Number(a[0]) - Number(b[0]));
-    const isSample = index.rows > index.tiles.reduce((sum, tile) => sum + tile.count, 0);
-    const ofAll = isSample ? ` of a sample of ${count(index.sample)}` : `, ${percent(all / index.rows)}`;
-    const onlySome = all > MOST_SAVED ? `; the file has ${count(MOST_SAVED)} of them` : '';
-    setText(byId('whole-count'), `${counted(all, 'row')}${ofAll}${onlySome}`);
+    const all = selected.length;
+    const isSample = index.records < index.rows;
+    const ofAll = isSample ? ` of a sample of ${count(index.records)}` : `, ${percent(all / index.rows)}`;
+    setText(byId('whole-count'), `${counted(all, 'row')}${ofAll}`);
     const found = [...counts.keys()].filter((c) => counts[c]).sort((a, b) => counts[b] - counts[a]);
     const lines = found.slice(0, MOST_LISTED).map((c) => {
       const [{ label }, name] = [clusters[c], nameBeside(clusters[c])];
       const named = name && ` <bdi>${escaped(name)}</bdi>`;
-      return `<tr><th scope="row">${swatch(label)}${label}${named}</th><td class="n">${count(counts[c])}</td><td class="n">${percent(counts[c] / all)}</td></tr>`;
+      const title = label === NOISE ? swatch(0, NOISE_COLOUR) : `${swatch(label)}${label}`;
+      return `<tr><th scope="row">${title}${named}</th><td class="n">${count(counts[c])}</td><td class="n">${percent(counts[c] / all)}</td></tr>`;
     });
     const more =
       found.length > MOST_LISTED ? `<tr><th scope="row">${found.length - MOST_LISTED} others</th></tr>` : '';
@@ -207,7 +223,7 @@ export function foundRows(source: MapSource, changed: () => void) {
     if (!found) return show([], 'The texts cannot be read');
     const bytes = bytesIn(found.rows);
     const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
-    const own = Array.from({ length: bytes.length / FOUND }, (_, i) => readFound(view, i * FOUND));
+    const own = Array.from({ length: bytes.length / RECORD }, (_, i) => readRecord(view, i * RECORD));
     const all = counted(own.length, 'row');
     show(own, own.length ? (found.isAll ? all : `The first ${all}`) : 'In no text');
   }

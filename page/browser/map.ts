@@ -1,27 +1,28 @@
 import { counted } from '../../base/quantities.ts';
-import { AT, DENSITY_CELLS, type MapRow, RECORD, readRecord } from '../../model/map-tiles.ts';
+import { type MapRow, RECORD, readRecord, WORDS } from '../../model/map-records.ts';
 import type { ClusterDetails } from '../../run/described.ts';
 import { nameBeside, type WholeMap } from '../../run/whole-map.ts';
 import { nameOf, rowText, wordsText } from '../drawing/clusters.ts';
 import type { MapSource } from '../drawing/map.ts';
-import { type Frame, frameOf, type Point, shownPart, tilesFor, zoomTo } from '../drawing/map-frame.ts';
+import { type Frame, frameOf, type Point, recordsFor, shownPart, zoomTo } from '../drawing/map-frame.ts';
 import { insideLabels, labelSize, type PlacedLabel, placeLabels } from '../drawing/map-picture.ts';
 import type { ModelView } from '../drawing/model-view.ts';
 import { WHOLE, type Zoom } from '../drawing/points.ts';
 import { colourOf, NOISE_COLOUR, rgbOf } from '../drawing/svg.ts';
-import { escaped } from '../drawing/text.ts';
+import { count, escaped } from '../drawing/text.ts';
 import { cssRgb, onThemeChange } from './controls.ts';
 import { byId, fitCanvas, make, placeTooltip, setHtml } from './dom.ts';
 import type { Feed } from './feed.ts';
 import { arrowOf, moved, onGestures, type PicturePoint, zoomAt, zoomByKey } from './gestures.ts';
-import { flatPoints, glPoints, type PointPainter } from './map-points.ts';
+import { mapColours } from './map-colours.ts';
+import { flatPoints, glPoints } from './map-points.ts';
+import { DENSITY_CELLS, mapRecords } from './map-records.ts';
 import { foundRows, selectionPanel } from './map-rows.ts';
-import { mapColours, tileStore } from './map-tiles.ts';
 import type { Highlight } from './rows.ts';
 
-/** The panel of the map of all rows: which tiles it shows, names, pointer, search and selection. Bytes come from its `source`, which may be a server or the page itself. */
+/** The panel of the map of all rows: which rows it shows, names, pointer, search and selection. Bytes come from its `source`, which may be a server or the page itself. */
 
-/** The strongest magnification: a thousand smallest tiles beside each other are the map. */
+/** The strongest magnification, at which float32 is as exact as the screen. */
 const MOST_ZOOM = 8192;
 /** Points that are drawn while the map moves: at first, and at least and most, by how long frames take. */
 const [FIRST, FEWEST, MOST] = [60_000, 15_000, 500_000];
@@ -47,13 +48,18 @@ export function wholeMap(
   const [labels, reset] = [byId('whole-labels'), byId<HTMLButtonElement>('whole-reset')];
   const search = byId<HTMLInputElement>('whole-search');
   const above = byId<HTMLCanvasElement>('whole-above').getContext('2d')!;
-  const points: PointPainter<unknown> = glPoints(canvas, () => store.clear(), restored) ?? flatPoints(canvas);
-  const store = tileStore(source, points, () => request());
+  const records = mapRecords(source, (from) => {
+    points.arrived(from);
+    if (colours.isShaded()) points.shaded();
+    points.density(records.density());
+    request();
+  });
+  const points = glPoints(canvas, records, restored) ?? flatPoints(canvas, records);
   byId('panel-whole').hidden = false;
   let view: ModelView | null = null;
   let zoom: Zoom = WHOLE;
   let isHome = true;
-  let drawn: { number: number; rows: number }[] = [];
+  let drawn = 0;
   let frame: Frame = frameOf(1, 1, WHOLE);
   let [budget, isMoving, lastMove] = [FIRST, false, 0];
   let still: ReturnType<typeof setTimeout> | undefined;
@@ -61,10 +67,10 @@ export function wholeMap(
 
   const size = () => [box.clientWidth, box.clientHeight] as const;
   const data = source.data();
-  const selection = selectionPanel(source, data, () => request());
+  const selection = selectionPanel(source, records, data, () => request());
   const found = foundRows(source, () => request());
-  const colours = mapColours(source, (shading) => {
-    store.shadeBy(shading);
+  const colours = mapColours(source, records, () => {
+    points.shaded();
     points.scale(colours.scale());
     request();
   });
@@ -127,22 +133,18 @@ export function wholeMap(
     const ratio = fitCanvas(canvas, width, height);
     frame = frameOf(width, height, zoom);
     const part = shownPart(frame);
-    const tiles = tilesFor(index, part, isMoving ? budget : STILL_TIMES * budget);
-    drawn = tiles.drawn;
-    store.want(drawn.map(({ number }) => number));
-    const there = drawn.flatMap(({ number, rows }) => {
-      const tile = store.get(number);
-      return tile ? [{ buffer: tile.buffer, shades: tile.shades, rows, ...onScreen(number, ratio) }] : [];
-    });
-    const shown = there.reduce((sum, { rows }) => sum + rows, 0);
-    const apart = Math.sqrt((width * height) / Math.max(1, tiles.rows));
+    const most = isMoving ? budget : STILL_TIMES * budget;
+    const wanted = recordsFor(records.places, records.count, part, most);
+    if (records.count) void records.want(wanted.records);
+    drawn = Math.min(records.count, wanted.records);
+    const apart = Math.sqrt((width * height) / Math.max(1, drawn * wanted.share));
     // Magnified further, its cells would be seen.
     const cell = frame.side / DENSITY_CELLS;
     points.draw(
       {
-        tiles: there,
-        whole: { x: ratio * frame.left, y: ratio * (height - frame.bottom), side: ratio * frame.side },
-        density: 0.45 * (1 - tiles.share) * Math.min(1, MOST_CELL / cell),
+        records: drawn,
+        map: { x: ratio * frame.left, y: ratio * (height - frame.bottom), side: ratio * frame.side },
+        density: 0.45 * (1 - drawn / index.records) * Math.min(1, MOST_CELL / cell),
         size: ratio * Math.min(LARGEST, Math.max(SMALLEST, 0.5 * apart)),
         opacity: 0.75,
         isShaded: colours.isShaded(),
@@ -155,18 +157,7 @@ export function wholeMap(
     above.clearRect(0, 0, width, height);
     found.draw(above, frame, isMoving);
     selection.draw(above, frame);
-    canvas.dataset.points = String(shown);
-  }
-
-  /** Where a tile is, in device pixels from the lower left. */
-  function onScreen(number: number, ratio: number) {
-    const { level, column, row } = index.tiles[number];
-    const side = frame.side / 2 ** level;
-    return {
-      x: ratio * (frame.left + column * side),
-      y: ratio * (frame.height - frame.bottom + row * side),
-      side: ratio * side,
-    };
+    canvas.dataset.points = String(drawn);
   }
 
   function drawLabels() {
@@ -207,9 +198,10 @@ export function wholeMap(
     request();
   }
 
-  async function restored() {
-    const cells = await source.density();
-    if (cells) points.density(cells);
+  function restored() {
+    points.arrived(0);
+    points.shaded();
+    points.density(records.density());
     points.scale(colours.scale());
     paint();
   }
@@ -218,22 +210,13 @@ export function wholeMap(
   function rowAt([px, py]: PicturePoint): MapRow | null {
     const marked = found.nearest(...placeOf([px, py]), NEAR / frame.side);
     if (marked) return marked;
-    let [least, nearest]: [number, { number: number; at: number } | null] = [NEAR ** 2, null];
-    for (const { number, rows } of drawn) {
-      const tile = store.get(number);
-      if (!tile) continue;
-      const { x, y, side } = onScreen(number, 1);
-      const [tx, ty] = [px - x, frame.height - py - y];
-      if (tx < -NEAR || ty < -NEAR || tx > side + NEAR || ty > side + NEAR) continue;
-      const [unit, half] = [side / 65_536, AT.x / 2];
-      for (let i = 0, at = half; i < rows; i++, at += RECORD / 2) {
-        const squared = (tile.words[at] * unit - tx) ** 2 + (tile.words[at + 1] * unit - ty) ** 2;
-        if (squared <= least) [least, nearest] = [squared, { number, at: i * RECORD }];
-      }
+    const [x, y] = placeOf([px, py]);
+    let [least, nearest] = [(NEAR / frame.side) ** 2, -1];
+    for (let i = 0, at = 0; i < drawn; i++, at += WORDS.record) {
+      const squared = (records.places[at + WORDS.x] - x) ** 2 + (records.places[at + WORDS.y] - y) ** 2;
+      if (squared <= least) [least, nearest] = [squared, i];
     }
-    if (!nearest) return null;
-    const { buffer, byteOffset } = store.get(nearest.number)!.records;
-    return readRecord(new DataView(buffer, byteOffset), nearest.at);
+    return nearest < 0 ? null : readRecord(new DataView(records.bytes.buffer), RECORD * nearest);
   }
 
   const slotOf = (cluster: number) =>
@@ -322,10 +305,16 @@ export function wholeMap(
     request();
   });
   new ResizeObserver(() => (isHome ? goHome() : request())).observe(box);
+  if (index.records < index.rows)
+    byId('whole-keys').prepend(
+      `Points are a random sample of ${count(index.records)} of ${counted(index.rows, 'row')}. `,
+    );
   const k = index.places.filter(Boolean).length;
   canvas.setAttribute('aria-label', `Map of ${counted(index.rows, 'row')} in ${counted(k, 'cluster')}`);
   goHome();
-  void restored();
+  points.scale(colours.scale());
+  paint();
+  void records.want(1);
   return {
     show(next) {
       view = next;

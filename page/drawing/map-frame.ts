@@ -1,7 +1,7 @@
-import type { MapIndex, MapTile } from '../../model/map-tiles.ts';
+import { WORDS } from '../../model/map-records.ts';
 import type { Zoom } from './points.ts';
 
-/** Which part of the map of all rows is on the screen, which tiles of it are drawn, and what a line around points selects. */
+/** Which part of the map of all rows is on the screen, how many records are drawn, and what a line around points selects. */
 
 /** Places in units of the side of the map, y upwards, on a screen in pixels, y downwards: x·side + left, bottom − y·side. */
 export interface Frame {
@@ -44,60 +44,26 @@ export function shownPart({ width, height, side, left, bottom }: Frame): [number
   return [-left / side, (bottom - height) / side, (width - left) / side, bottom / side];
 }
 
-/** What part of a tile is in a part of the map, 0 … 1. */
-function shareIn({ level, column, row }: MapTile, [left, bottom, right, top]: readonly number[]): number {
-  const across = 2 ** level;
-  const along = (from: number, to: number, at: number) =>
-    Math.max(0, Math.min(to * across, at + 1) - Math.max(from * across, at));
-  return Math.min(1, along(left, right, column)) * Math.min(1, along(bottom, top, row));
-}
-
-/** A tile that is on the screen, of which the first `rows` are drawn. */
-export interface DrawnTile {
-  readonly number: number;
-  readonly rows: number;
-}
+/** Records among which those in a part of the map are counted, and how many have to be there for an estimate: fewer are all drawn. */
+const [COUNTED, ENOUGH] = [1 << 16, 100];
 
 /**
- * The tiles of a part of the map that together show a uniform random sample of about `most` rows there, the largest in front; the share of rows that are in
- * the sample; and how many of them are in the part, about.
+ * How many records of a map have about `most` in a part of it, and the share that lies there. `places`: its first `count` records, by four bytes, which are a random
+ * sample of all. Infinity: so few are there that all can be drawn.
  */
-export function tilesFor({ tiles }: Pick<MapIndex, 'tiles'>, part: readonly number[], most: number) {
-  const there = tiles.flatMap((tile, number) => {
-    const share = tile.count ? shareIn(tile, part) : 0;
-    return share > 0 ? [{ tile, number, share }] : [];
-  });
-  const partOf = ({ from, below }: MapTile, share: number) =>
-    Math.min(1, Math.max(0, (share - from) / (below - from)));
-  const rowsAt = (share: number) =>
-    there.reduce((sum, { tile, share: inside }) => sum + tile.count * inside * partOf(tile, share), 0);
-  let share = 1;
-  if (rowsAt(1) > most)
-    for (let low = 0, i = 0; i < 40; i++) {
-      const middle = (low + share) / 2;
-      if (rowsAt(middle) > most) share = middle;
-      else low = middle;
-    }
-  const drawn = there.flatMap(({ tile, number }): DrawnTile[] => {
-    const rows = Math.round(tile.count * partOf(tile, share));
-    return rows > 0 ? [{ number, rows }] : [];
-  });
-  return { drawn, share, rows: rowsAt(share) };
+export function recordsFor(places: Float32Array, count: number, part: readonly number[], most: number) {
+  const [left, bottom, right, top] = part;
+  const counted = Math.min(count, COUNTED);
+  let inside = 0;
+  for (let i = 0, at = 0; i < counted; i++, at += WORDS.record) {
+    const [x, y] = [places[at + WORDS.x], places[at + WORDS.y]];
+    if (x >= left && x <= right && y >= bottom && y <= top) inside++;
+  }
+  const share = inside / Math.max(1, counted);
+  return { records: inside < ENOUGH ? Infinity : Math.ceil(most / share), share };
 }
-
-/** The tiles that may have rows inside a line. */
-export const tilesAround = ({ tiles }: Pick<MapIndex, 'tiles'>, line: readonly Point[]): number[] => {
-  const part = partAround(line);
-  return tiles.flatMap((tile, number) => (tile.count && shareIn(tile, part) > 0 ? [number] : []));
-};
 
 export type Point = readonly [x: number, y: number];
-
-/** Left, bottom, right, top. */
-function partAround(line: readonly Point[]): number[] {
-  const [xs, ys] = [line.map(([x]) => x), line.map(([, y]) => y)];
-  return [Math.min(...xs), Math.min(...ys), Math.max(...xs), Math.max(...ys)];
-}
 
 /** Is a place inside a closed line? By the parity of crossings. */
 export function isInside(line: readonly Point[], x: number, y: number): boolean {

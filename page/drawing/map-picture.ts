@@ -1,5 +1,5 @@
 import { counted } from '../../base/quantities.ts';
-import { RECORD, readRecord } from '../../model/map-tiles.ts';
+import { RECORD, readRecord } from '../../model/map-records.ts';
 import type { MapName, SampledMap } from '../../run/whole-map.ts';
 import { dots, greyDots } from './points.ts';
 import { num, picture, text } from './svg.ts';

@@ -1,10 +1,11 @@
+import { RECORD } from '../../model/map-records.ts';
 import type { Legend } from '../../model/shades.ts';
 import type { SampledMap, WholeMap } from '../../run/whole-map.ts';
 import { base64Of, bytesIn } from './api.ts';
 
 /**
- * From where the map of all rows of a finished run comes. Rows are in tiles (model/map-tiles.ts);
- * whether these are read from a run directory, asked for over HTTP or are one sample in a file, who shows them does not know.
+ * From where the map of all rows of a finished run comes. Rows are records (model/map-records.ts);
+ * whether these are read from a run directory, asked for over HTTP or are a sample in a file, who shows them does not know.
  */
 
 /** What is known of the rows on it beside that: `GET /api/map/data`. */
@@ -15,7 +16,7 @@ export interface MapData {
   columns: string[];
 }
 
-/** `GET /api/map/search?words=…`: the first rows with these words, as `FOUND` of model/map-tiles.ts, in base64. */
+/** `GET /api/map/search?words=…`: the first rows with these words, as records in base64. */
 export interface FoundRows {
   /** There are no more of them. */
   isAll: boolean;
@@ -30,17 +31,16 @@ export interface SelectionTelling {
   columns: string | null;
 }
 
-/** From where the map is had: tile by tile, or as one sample. Null: it cannot be had; promises may reject once `signal` aborts. */
+/** From where the map is had. Null: it cannot be had; promises may reject once `signal` aborts. */
 export interface MapSource {
   about: WholeMap;
-  density(): Promise<Uint8Array | null>;
-  /** The rows of a tile, as `RECORD` of model/map-tiles.ts says. */
-  tile(number: number): Promise<Uint8Array | null>;
+  /** Records `from … to−1`. */
+  rows(from: number, to: number): Promise<Uint8Array | null>;
   /** What else is known of rows; null: nothing. */
   data(): Promise<MapData | null>;
-  /** What the shades of a column stand for, and those of a tile. */
+  /** What the shades of a column stand for, and that of each record. */
   legend(column: number, signal: AbortSignal): Promise<Legend | null>;
-  shades(column: number, tile: number, signal?: AbortSignal): Promise<Uint8Array | null>;
+  shades(column: number, signal: AbortSignal): Promise<Uint8Array | null>;
   /** What sets these rows, ascending, apart from all others. */
   telling(rows: readonly number[], signal: AbortSignal): Promise<SelectionTelling | null>;
   /** Rows with these words in their texts. */
@@ -48,25 +48,23 @@ export interface MapSource {
 }
 
 /** The same in a file: bytes in base64. */
-export type PackedMap = WholeMap & Record<'sample' | 'density', string>;
+export type PackedMap = WholeMap & { sample: string };
 
 /** Of a sample nothing is known but what its records have. */
-export function ofSample({ about, sample, density }: SampledMap): MapSource {
+export function ofSample({ about, sample }: SampledMap): MapSource {
   const none = async () => null;
-  const known = { about, tile: async () => sample, density: async () => density };
-  return { ...known, data: none, legend: none, shades: none, telling: none, search: none };
+  const rows = async (from: number, to: number) => sample.subarray(RECORD * from, RECORD * to);
+  return { about, rows, data: none, legend: none, shades: none, telling: none, search: none };
 }
 
-export const packedMap = ({ about, sample, density }: SampledMap): PackedMap => ({
+export const packedMap = ({ about, sample }: SampledMap): PackedMap => ({
   ...about,
   sample: base64Of(sample),
-  density: base64Of(density),
 });
 
-export const unpackedMap = ({ sample, density, ...about }: PackedMap): SampledMap => ({
+export const unpackedMap = ({ sample, ...about }: PackedMap): SampledMap => ({
   about,
   sample: bytesIn(sample),
-  density: bytesIn(density),
 });
 
 /** Rows that stand for a selection. */

@@ -1,4 +1,4 @@
-import { inSlices, yieldToEventLoop } from '../../base/slices.ts';
+import { inSlices, ranges, yieldToEventLoop } from '../../base/slices.ts';
 import { fileVersion } from '../../data/cache.ts';
 import type { FieldValues, RowFields } from '../../data/fields.ts';
 import { openSource, tableFileAt } from '../../data/open.ts';
@@ -10,7 +10,7 @@ import { type KeptTexts, keepTexts, lineOf } from '../../data/texts/kept-texts.t
 import { languagesOf, stopWordsOf } from '../../data/texts/stop-words.ts';
 import { withTexts } from '../../data/texts/with-texts.ts';
 import { columnNames } from '../../model/description/telling-columns.ts';
-import { AT, RECORD } from '../../model/map-tiles.ts';
+import { AT, RECORD } from '../../model/map-records.ts';
 import { generator, priority, type Seed, stratified } from '../../model/random.ts';
 import { type Legend, MISSING_SHADE, rankShades, textCounter, timeOf } from '../../model/shades.ts';
 import { keywordsOf, type WeightOptions } from '../../model/words/keywords.ts';
@@ -85,7 +85,7 @@ export function rowData({ path, run }: ViewedRun): RowData {
   // Also where they have changed since they were opened.
   const texts = async () => ((await problem()) === null ? openedTexts() : null);
   const told: ToldRows = { source, fields, haveTexts, texts, problem };
-  return { source, texts, problem, mapOf: (found) => tiledMap(found, told, config) };
+  return { source, texts, problem, mapOf: (found) => servedMap(found, told, config) };
 }
 
 /**
@@ -114,12 +114,14 @@ async function* joined(slices: AsyncGenerator<FieldValues[]>): AsyncGenerator<st
 const [MOST_FOUND, MOST_SOUGHT] = [20_000, 200];
 /** Columns that a page offers. */
 const MOST_COLUMNS = 2000;
+/** Records that are read at once. */
+const READ = 1 << 16;
 
 type MapConfig = Pick<RunConfig, 'bm25Weighting' | 'reduceFrequentWords' | 'seed'>;
 
-/** The map of a run in tiles, of whose rows the data say what they have in a column, which have some words, and what sets some apart. */
-function tiledMap({ about, saved }: FoundMap, data: ToldRows, config: MapConfig): MapSource {
-  const { rows } = about.index;
+/** The map of a run, of whose rows the data say what they have in a column, which have some words, and what sets some apart. */
+function servedMap({ about, saved }: FoundMap, data: ToldRows, config: MapConfig): MapSource {
+  const { rows, records } = about.index;
   const next = inTurn();
   const shaded = shadeStore((column, isWanted) =>
     next(async () => shadesOf((await data.fields())!, column, rows, isWanted)),
@@ -128,22 +130,23 @@ function tiledMap({ about, saved }: FoundMap, data: ToldRows, config: MapConfig)
     (await data.fields())?.fields[column] ? shaded(column, rows, () => !signal?.aborted) : null;
   return {
     about,
-    tile: async (number) => saved.tile(number),
-    density: async () => saved.density(),
+    rows: async (from, to) => saved.records(from, to),
     async data() {
       const columns = ((await data.fields())?.fields ?? []).slice(0, MOST_COLUMNS);
       return { hasTexts: await data.haveTexts(), columns: columns.map(({ name }) => name) };
     },
     legend: async (column, signal) => (await shadesIn(column, signal))?.legend ?? null,
-    async shades(column, tile, signal) {
+    async shades(column, signal) {
       const found = await shadesIn(column, signal);
       if (!found) return null;
-      const records = saved.tile(tile);
-      const view = new DataView(records.buffer, records.byteOffset, records.length);
-      return Uint8Array.from(
-        { length: records.length / RECORD },
-        (_, i) => found.shades[view.getUint32(i * RECORD + AT.row, true)],
-      );
+      const shades = new Uint8Array(records);
+      for (const { from, to } of ranges(records, READ)) {
+        await yieldToEventLoop();
+        const view = new DataView(saved.records(from, to).buffer);
+        for (let i = from; i < to; i++)
+          shades[i] = found.shades[view.getUint32(RECORD * (i - from) + AT.row, true)];
+      }
+      return shades;
     },
     async search(words, signal) {
       // As they are sought: what is a blank then would be in every text.

@@ -1,20 +1,20 @@
-// The map of all rows at a server: as tiles, as a sample, not yet, and none.
+// The map of all rows at a server: as a sample, not yet, and none.
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import fastify from 'fastify';
-import { RECORD } from '../../model/map-tiles.ts';
+import { RECORD } from '../../model/map-records.ts';
 import { type MapSource, ofSample } from '../../page/drawing/map.ts';
 import { sampleOfMap } from '../../page/map.ts';
 import { serveRun } from '../../page/routes.ts';
-import { openMap } from '../../run/map-tiles.ts';
+import { openMap } from '../../run/map-file.ts';
 import { aboutMap, nameBeside } from '../../run/whole-map.ts';
 import { scratchFolder } from '../data/files.ts';
 import { mappedRun } from './report/mapped.ts';
 
 const { folder } = scratchFolder();
 
-test('a server has the map, its density and its tiles, and says which of them there are not', async () => {
+test('a server has the map and its rows, and says which of them there are not', async () => {
   const run = mappedRun(join(folder, 'run'), Float32Array.of(0, 0, 1, 1, 2, 0), Int32Array.of(0, 1, 1));
   const saved = (await openMap({ run, rows: 3, k: 2 }))!;
   const sample = sampleOfMap({ about: aboutMap(saved.index, null, null), saved });
@@ -29,17 +29,28 @@ test('a server has the map, its density and its tiles, and says which of them th
     { label: 0, name: 'cluster 0' },
     { label: 1, name: 'cluster 1' },
   ]);
-  assert.equal(about.index.tiles.length, 1);
+  assert.equal(about.index.records, 3);
   const named = [...about.clusters, { label: 3, name: 'cluster of ships' }];
   assert.deepEqual(named.map(nameBeside), ['', '', 'cluster of ships']);
-  assert.equal((await ask('/density')).rawPayload.length, 512 * 512);
-  assert.equal((await ask('/rows?tile=0')).rawPayload.length, 3 * RECORD);
-  for (const query of ['', '?tile=1', '?tile=-1', '?tile=x', '?tile=0.5', '?tile=__proto__'])
+  assert.deepEqual(
+    (await ask('/rows?from=1&to=3')).rawPayload,
+    Buffer.from(sample.sample.subarray(RECORD, 3 * RECORD)),
+  );
+  for (const query of [
+    '',
+    '?from=0',
+    '?from=0&to=4',
+    '?from=2&to=2',
+    '?from=-1&to=1',
+    '?from=0&to=0.5',
+    '?from=x&to=1',
+    '?from=0&to=1&to=2',
+  ])
     assert.equal((await ask(`/rows${query}`)).statusCode, 404, query);
   const codes = async (map: MapSource | 'later' | null, ...paths: string[]) =>
     Promise.all(paths.map(async (path) => (await asked(map)(path)).statusCode));
-  const paths = ['', '/rows?tile=0', '/density', '/data', '/legend?column=0'];
-  assert.deepEqual(await codes(ofSample(sample), ...paths), [200, 200, 200, 204, 404]);
-  assert.deepEqual(await codes('later', ...paths), [202, 404, 404, 204, 404]);
-  assert.deepEqual(await codes(null, ...paths), [204, 404, 404, 204, 404]);
+  const paths = ['', '/rows?from=0&to=3', '/data', '/legend?column=0'];
+  assert.deepEqual(await codes(ofSample(sample), ...paths), [200, 200, 204, 404]);
+  assert.deepEqual(await codes('later', ...paths), [202, 404, 204, 404]);
+  assert.deepEqual(await codes(null, ...paths), [204, 404, 204, 404]);
 });

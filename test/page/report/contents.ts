@@ -1,6 +1,6 @@
 // A finished run that nothing computed, with texts that would be markup if they were not escaped.
 
-import { DENSITY_CELLS, RECORD, writeRecord } from '../../../model/map-tiles.ts';
+import { RECORD, writeRecord } from '../../../model/map-records.ts';
 import type { PastUpdate } from '../../../model/stream/findings.ts';
 import { type DisplaySample, sampledRows } from '../../../page/drawing/display-sample.ts';
 import { createMap, createViewer, type ModelView } from '../../../page/drawing/model-view.ts';
@@ -50,19 +50,13 @@ export function sampledMap(k: number, n: number): SampledMap {
     });
   }
   const index = {
-    ...{ rows: 10 * n, of: { map: null, labels: null }, box: { x: -3, y: -4, side: 9 } },
+    ...{ rows: 10 * n, records: n, of: { map: null, labels: null }, box: { x: -3, y: -4, side: 9 } },
     home: [0.05, 0.05, 0.95, 0.6],
     places: Array.from({ length: k }, (_, c) => (c === 1 ? null : { rows: (10 * n) / k, ...centre(c) })),
-    tiles: [{ level: 0, column: 0, row: 0, from: 0, below: 1, count: n }],
-    sample: n,
   };
   const clusters = index.places.map((_, cluster) => ({ cluster, name: `${HOSTILE}${cluster}` }));
   const described = { measure: null, clusters } as unknown as Described;
-  return {
-    about: aboutMap(index, null, described),
-    sample,
-    density: new Uint8Array(DENSITY_CELLS ** 2).fill(9),
-  };
+  return { about: aboutMap(index, null, described), sample };
 }
 
 function nearestMean(means: number[][], rows: Float32Array, i: number, scale: readonly number[]): number {
