@@ -1,7 +1,6 @@
 import { counted } from '../../base/quantities.ts';
-import { type MapRow, RECORD, readRecord, WORDS } from '../../model/map-records.ts';
+import { AT, type MapRow, RECORD, readRecord, WORDS } from '../../model/map-records.ts';
 import { NOISE } from '../../model/order.ts';
-import { priority } from '../../model/random.ts';
 import { nameBeside } from '../../run/whole-map.ts';
 import { bytesIn } from '../drawing/api.ts';
 import { type MapData, type MapSource, MOST_SELECTED } from '../drawing/map.ts';
@@ -21,28 +20,6 @@ const LEAST_STEP = 1e-6;
 const LOOKED_AT = 1 << 16;
 /** Clusters in the table. */
 const MOST_LISTED = 20;
-
-/** A random sample of the rows that are added, the same for the same rows. */
-function rowSample() {
-  const priorityOf = priority(0n);
-  let kept: { row: number; at: number }[] = [];
-  let below = 1;
-  const cut = () => {
-    kept = kept.sort((a, b) => a.at - b.at).slice(0, MOST_SELECTED);
-    if (kept.length === MOST_SELECTED) below = kept.at(-1)!.at;
-  };
-  return {
-    add(row: number): void {
-      const at = priorityOf(row);
-      if (at < below && kept.push({ row, at }) === 2 * MOST_SELECTED) cut();
-    },
-    /** Ascending. */
-    rows(): number[] {
-      cut();
-      return kept.map(({ row }) => row).sort((a, b) => a - b);
-    },
-  };
-}
 
 /** Rows inside a line. `records`: those of the map; `data`: what the server knows of rows; `changed`: the line is to be drawn again. */
 export function selectionPanel(
@@ -110,7 +87,6 @@ export function selectionPanel(
     if (records.count < index.records)
       return setText(byId('whole-count'), 'The rows cannot be read: the server has ended');
     const counts = new Float64Array(clusters.length);
-    const sample = rowSample();
     for (let from = 0; from < index.records; from += LOOKED_AT) {
       setText(byId('whole-count'), `Counting, ${percent(from / index.records, 0)}`);
       await new Promise((done) => setTimeout(done));
@@ -118,10 +94,8 @@ export function selectionPanel(
       for (let i = from; i < Math.min(index.records, from + LOOKED_AT); i++) {
         const at = WORDS.record * i;
         if (!isInside(line, records.places[at + WORDS.x], records.places[at + WORDS.y])) continue;
-        const { row, cluster } = readRecord(view, RECORD * i);
         selected.push(i);
-        counts[cluster]++;
-        sample.add(row);
+        counts[view.getUint16(RECORD * i + AT.cluster, true)]++;
       }
     }
     const all = selected.length;
@@ -138,7 +112,13 @@ export function selectionPanel(
     const more =
       found.length > MOST_LISTED ? `<tr><th scope="row">${found.length - MOST_LISTED} others</th></tr>` : '';
     setHtml(byId('whole-counts'), lines.join('') + more);
-    if (all) await tellApart(sample.rows(), signal);
+    // The first ones are a random sample of them.
+    const sample = selected.slice(0, MOST_SELECTED).map((i) => readRecord(view, RECORD * i).row);
+    if (all)
+      await tellApart(
+        sample.sort((a, b) => a - b),
+        signal,
+      );
   }
 
   /** Words and columns that set these rows apart, where the server knows them. Texts are those of users. */

@@ -124,7 +124,7 @@ test('a line around points, and Enter, select rows, which are counted by cluster
   const counts = await page
     .locator('#whole-counts tr')
     .evaluateAll((rows) => rows.map((row) => Number(row.children[1].textContent)));
-  assert.equal(counts.length, K);
+  assert.equal(counts.length, K + 1);
   const [download] = await Promise.all([page.waitForEvent('download'), page.locator('#whole-save').click()]);
   const lines = readFileSync((await download.path())!, 'utf8')
     .trimEnd()
@@ -134,6 +134,7 @@ test('a line around points, and Enter, select rows, which are counted by cluster
     lines.length - 1,
     counts.reduce((a, b) => a + b, 0),
   );
+  assert.equal(lines.filter((line) => /^\d+,-1,noise,/.test(line)).length, counts.at(-1));
   const [x, y] = await centre(page);
   await page.mouse.move(x - 400, y - 200);
   await page.mouse.down();

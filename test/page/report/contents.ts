@@ -38,7 +38,8 @@ export function sampledMap(k: number, n: number): SampledMap {
     y: 0.15 + (0.1 * cluster) / k,
   });
   for (let i = 0; i < n; i++) {
-    const cluster = i % k;
+    // The last ones are noise.
+    const cluster = i < 0.99 * n ? i % k : k;
     const { x, y } = centre(cluster);
     const place = { x: x + 0.02 * normal(random), y: y + 0.02 * normal(random) };
     writeRecord(view, i * RECORD, {
