@@ -5,7 +5,6 @@ import { MAIN } from './processes.ts';
 import { type BenchmarkRow, openReport, type RowVerdict } from './report.ts';
 import { encoderRows } from './rows/encoder.ts';
 import { knownRows } from './rows/known.ts';
-import { rayRows } from './rows/ray.ts';
 import { scaleRows } from './rows/scale.ts';
 import { serveRows } from './rows/serve.ts';
 import { shapeRows } from './rows/shapes.ts';
@@ -21,7 +20,6 @@ const rows: BenchmarkRow[] = [
   ...wordRows,
   ...scaleRows,
   ...serveRows,
-  ...rayRows,
   ...encoderRows,
 ];
 

@@ -10,7 +10,7 @@ const HERE = join(ROOT, 'test', 'bench');
 const SCRIPTS = join(HERE, 'python');
 
 /** A venv for scripts of test/bench/python. */
-export interface Environment {
+interface Environment {
   /** Its folder in test/bench/. */
   venv: string;
   /** The file in test/bench/python with its packages. */

@@ -1,4 +1,4 @@
-// tsx test/bench/root.ts OPTIONS (JSON): a coordinator of simulated workers, which prints a line after each round with all of them.
+// A coordinator of simulated workers, whose rounds are measured.
 
 import { setTimeout as sleep } from 'node:timers/promises';
 import { startServer } from '../../coordinator/rounds/server.ts';
@@ -9,7 +9,7 @@ import { createAuthenticator } from '../../proto/authenticator.ts';
 import { nd, type Tensors } from '../../proto/tensors.ts';
 import { TASKS } from '../../tasks/table.ts';
 
-export interface RootOptions {
+interface RootOptions {
   bind: string;
   /** The secret key of the coordinator, and the public one of all workers. */
   keys: { secret: string; workers: string };
@@ -69,13 +69,4 @@ export async function openRoot({ bind, keys, workers, k, d }: RootOptions) {
       return { cpu: (user + system) / 1e6, wall: (performance.now() - begun) / 1000 };
     },
   };
-}
-
-if (process.argv[1] === import.meta.filename) {
-  const root = await openRoot(JSON.parse(process.argv[2]));
-  for (;;) {
-    await root.joined();
-    await root.round();
-    console.log('round');
-  }
 }

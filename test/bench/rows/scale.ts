@@ -1,8 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { once } from 'node:events';
 import { newKeyPair } from '../../../proto/keys.ts';
 import { median, note } from '../dpmesh.ts';
-import { freePort, ROOT } from '../processes.ts';
+import { ROOT } from '../processes.ts';
 import type { BenchmarkRow } from '../report.ts';
 import { openRoot } from '../root.ts';
 
@@ -44,7 +43,9 @@ async function withSwarm<T>(
   swarm: Swarm,
   measure: (play: Pick<Root, 'round'> & { killApart(): void }) => Promise<T>,
 ): Promise<T> {
-  const { keys, key } = newKeys();
+  const [own, theirs] = [newKeyPair(), newKeyPair()];
+  const keys = { secret: own.secret, workers: theirs.public };
+  const key = JSON.stringify({ ...theirs, server: own.public });
   const root = await openRoot({ bind: 'tcp://127.0.0.1:*', keys, ...swarm });
   const processes = startSwarm(swarm, root.address, key);
   try {
@@ -58,13 +59,6 @@ async function withSwarm<T>(
 }
 
 type Root = Awaited<ReturnType<typeof openRoot>>;
-
-/** Keys of a coordinator, and, for the swarm, of its workers. */
-function newKeys() {
-  const [own, theirs] = [newKeyPair(), newKeyPair()];
-  const key = JSON.stringify({ ...theirs, server: own.public });
-  return { keys: { secret: own.secret, workers: theirs.public }, key };
-}
 
 const swarmRow = (name: string, swarm: Swarm, most: number): BenchmarkRow => ({
   name: `scale-${name}`,
@@ -108,46 +102,7 @@ const lostRow = (name: string, swarm: Swarm & { apart: number }): BenchmarkRow =
   },
 });
 
-/** Seconds within which a coordinator that is started again has a round with all of its workers. */
-const BACK = 10;
-
-const rootRow = (name: string, swarm: Swarm): BenchmarkRow => ({
-  name: `scale-${name}`,
-  what: `${swarm.workers} simulated workers${swarm.relays ? ` behind ${swarm.relays} relays` : ''}, whose coordinator is killed and started again: until a round with all of them is complete`,
-  target: `≤ ${BACK} s`,
-  onRequest: true,
-  async measure() {
-    const { keys, key } = newKeys();
-    const port = await freePort();
-    const options = JSON.stringify({ bind: `tcp://127.0.0.1:${port}`, keys, ...swarm });
-    /** The process, once it has had a round. */
-    const start = async () => {
-      const root = spawn(process.execPath, ['--import', 'tsx', 'test/bench/root.ts', options], {
-        ...{ cwd: ROOT, stdio: ['ignore', 'pipe', 'inherit'] },
-      });
-      roots.push(root);
-      await once(root.stdout!, 'data');
-      return root;
-    };
-    const roots: ChildProcess[] = [];
-    const processes = startSwarm(swarm, `tcp://127.0.0.1:${port}`, key);
-    try {
-      const first = await start();
-      first.kill('SIGKILL');
-      await once(first, 'exit');
-      const begun = performance.now();
-      await start();
-      const seconds = (performance.now() - begun) / 1000;
-      return { measured: `${seconds.toFixed(1)} s`, met: seconds <= BACK };
-    } finally {
-      for (const each of [...processes, ...roots]) each.kill('SIGKILL');
-    }
-  },
-});
-
 export const scaleRows: BenchmarkRow[] = [
-  rootRow('root', { workers: 1000, relays: 0, k: 50, d: 32 }),
-  rootRow('root-relays', { workers: 1000, relays: 32, k: 50, d: 32 }),
   lostRow('lost', { workers: 1000, relays: 0, k: 50, d: 32, apart: 100 }),
   lostRow('lost-relay', { workers: 1000, relays: 32, k: 50, d: 32, apart: 32 }),
   swarmRow('direct', { workers: 1000, relays: 0, k: 50, d: 32 }, 1),
