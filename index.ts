@@ -26,7 +26,8 @@ export {
   type SavedRun,
 } from './library/open-run.ts';
 export type { ResumeOptions, RunOptions, TrainOptions, UpdateOptions } from './library/options.ts';
-export { type Prediction, type PredictOptions, predict } from './library/predict.ts';
+export type { Prediction, PredictOptions } from './library/predict.ts';
+export { predict } from './library/predict-files.ts';
 export type { RunResult } from './library/result.ts';
 export type { Run } from './library/run.ts';
 export type {

@@ -37,7 +37,7 @@ export const predict = defineCommand({
       throw new UserError(
         '--components is a column of a table: give --out one that ends in .csv or .parquet',
       );
-    const { predict } = await import('../library/predict.ts');
+    const { predict } = await import('../library/predict-files.ts');
     const data = await dataPathOf(values.data);
     const { createDisplay } = await import('./progress.ts');
     const { line: log, status, end } = createDisplay(0);

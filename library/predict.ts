@@ -3,7 +3,8 @@ import { join } from 'node:path';
 import { assertDistinctFiles, createAtomicFile } from '../base/files.ts';
 import { UserError } from '../base/user-error.ts';
 import { isFileOf } from '../data/file-names.ts';
-import { formatOf } from '../data/open.ts';
+import type { ImageOptions } from '../data/open-options.ts';
+import type { Source } from '../data/source.ts';
 import { countFlags } from '../data/steps/fences.ts';
 import { namesOfRows } from '../data/texts/texts.ts';
 import { NOISE, renumberLabels } from '../model/order.ts';
@@ -25,12 +26,11 @@ import { readTrainedModel, type TrainedModel } from '../run/trained-model.ts';
 import { AbortError } from './abort-error.ts';
 import { assertOptions, assertWritable, fixedPaths, HOOKS, type OptionKinds } from './arguments.ts';
 import { PREDICT } from './command-options.ts';
-import type { Data } from './inputs.ts';
-import { sourceOf } from './inputs.ts';
+import { type Data, sourceOf } from './inputs.ts';
 import { predictedColumns } from './predicted-columns.ts';
 import { createSink, withArrays } from './written-arrays.ts';
 
-/** `predict` of the public library: labels of new rows, in memory or in a file. Options → run/passes/predict.ts → result; it loads nothing of the trainer. */
+/** Labels of new rows, in memory or in a file. Options → run/passes/predict.ts → result; it loads nothing of the trainer, and no reader of a format. */
 
 /** Options of `predict`. */
 export interface PredictOptions {
@@ -101,15 +101,21 @@ export interface Prediction {
 
 const KINDS: OptionKinds<PredictOptions> = { ...kindsOf(PREDICT), map: 'boolean', ...HOOKS };
 
-/**
- * Labels rows with the model of a finished run. For the run's own data, the labels are those of the run, or, with
- * `clusters`, of its cut.
- *
- * @throws {UserError} (rejection) if the run is not finished, the number of columns or their names differ, a file exists and `force` is not
- *   set, or the run has fewer than `clusters` or no tree
- * @throws {AbortError} (rejection) if `signal` is aborted
- */
-export async function predict(options: PredictOptions): Promise<Prediction> {
+/** How rows are read: `formatOf` of data/open.ts, and `openForModel` of run/rows-for-model.ts. */
+export interface RowReaders {
+  /** UserError where nothing reads what is at this path. */
+  formatOf(path: string): string;
+  /** UserError where the rows do not fit the model. */
+  open(
+    trained: TrainedModel,
+    run: string,
+    data: string | Source,
+    hooks: Required<Pick<ImageOptions, 'log' | 'skipBad' | 'warn'>> & Pick<ImageOptions, 'signal' | 'status'>,
+  ): Promise<Source>;
+}
+
+/** `predict` (predict-files.ts), of rows that are read by these. */
+export async function predictRows(options: PredictOptions, read: RowReaders): Promise<Prediction> {
   assertOptions('predict', options, KINDS, ['run', 'data']);
   const {
     run,
@@ -132,7 +138,7 @@ export async function predict(options: PredictOptions): Promise<Prediction> {
   return paths.naming(async () => {
     // What is read comes before what is written.
     readTrainedModel(folder);
-    if (typeof rowsAt === 'string') formatOf(rowsAt);
+    if (typeof rowsAt === 'string') read.formatOf(rowsAt);
     assertDistinctFiles(outputs, { '--data': typeof data === 'string' ? data : undefined });
     for (const [flag, path] of Object.entries(outputs))
       if (path && typeof data === 'string' && isFileOf(data, path))
@@ -140,21 +146,16 @@ export async function predict(options: PredictOptions): Promise<Prediction> {
     assertNotOfRun(run, outputs);
     assertWritable(outputs, force);
     const format = out === undefined ? null : labelFormatOf(out);
-    const isTable = format !== null && format !== '.npy';
-    const input = {
-      run: folder,
-      data: rowsAt,
-      soft: soft !== false,
-      ...{ details: isTable, map: map || isTable, components },
-      skipBad,
+    const details = format !== null && format !== '.npy';
+    const hooks = {
       log: (line: string) => log(asGiven(line)),
       status: status && ((text: string) => status(asGiven(text))),
       signal,
     };
-    const { details } = input;
+    const what = { soft: soft !== false, details, map: map || details, components };
     // All of the same run, also if another takes its place meanwhile.
     const opened = ofOneRun(folder, (at) => {
-      const trained = readTrainedModel(at, { details, map: input.map });
+      const trained = readTrainedModel(at, what);
       return {
         trained,
         joined: clusters === undefined ? null : cutOf(toCut(trained.files, trained.ids), clusters),
@@ -164,7 +165,10 @@ export async function predict(options: PredictOptions): Promise<Prediction> {
             : [],
       };
     });
-    return label(input, opened, { ...files, keepsMap: map });
+    const warn = (message: string) => hooks.log(`dpmesh: warning: ${message}`);
+    const source = await read.open(opened.trained, folder, rowsAt, { ...hooks, skipBad, warn });
+    const name = typeof rowsAt === 'string' ? rowsAt : 'data';
+    return label({ run: folder, source, name, ...what, ...hooks }, opened, { ...files, keepsMap: map });
   });
 }
 
@@ -178,7 +182,7 @@ interface OpenedRun {
 
 /** Labels the rows and writes the files, whose paths are absolute. */
 async function label(
-  input: PredictInput,
+  input: Omit<PredictInput, 'trained'> & { status?: (text: string) => void },
   { trained, joined, names }: OpenedRun,
   {
     out,
@@ -260,7 +264,7 @@ function imagesSink(path: string, names: readonly string[] | null, replace: bool
 async function predictionTable(
   path: string,
   predictor: Predictor,
-  { data, log }: PredictInput,
+  { name, log }: Pick<PredictInput, 'log' | 'name'>,
   /** Of the clusters; null: they are joined, and no distances from their centres are known. */
   called: OpenedRun['names'] | null,
   force: boolean,
@@ -269,7 +273,7 @@ async function predictionTable(
   const [quantiles, numbers] = called ? [predictor.quantiles, predictor.ids] : [null, null];
   const id = images ? null : await idOf(predictor, log);
   const source = { images: images ?? undefined, texts: predictor.texts };
-  const names = namesOfRows(source, { data: typeof data === 'string' ? data : 'data', id });
+  const names = namesOfRows(source, { data: name, id });
   const columns = predictedColumns({ quantiles, gaussian, ids: numbers, has }, called ?? []);
   const hasIds = names !== null;
   const rowsName = nameOfRows(images ? 'image' : id);

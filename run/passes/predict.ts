@@ -4,19 +4,19 @@ import { readSpans } from '../../data/remote/read-ahead.ts';
 import type { Source } from '../../data/source.ts';
 import { diagnoseRow, formatNumber } from '../../data/value-range.ts';
 import { FORWARD_ROWS } from '../../proto/task-limits.ts';
-import { openForModel } from '../rows-for-model.ts';
-import { columnWatch, largestOf, readTrainedModel, type TrainedModel } from '../trained-model.ts';
+import { columnWatch, largestOf, type TrainedModel } from '../trained-model.ts';
 import { loadLabeller, type RowLabels } from './labeller.ts';
 
-/** The rows of a file labelled by the model of a finished run, piece by piece. It reads the run directory, and knows neither trainer nor coordinator. */
+/** Rows labelled by the model of a finished run, piece by piece. It opens no files, and knows neither trainer nor coordinator. */
 
 export interface PredictInput {
   /** The directory of a finished run. */
   run: string;
-  /** Its model, if that has been read, with what `details` and `map` need. */
-  trained?: TrainedModel;
-  /** Rows that are in a file, or the source of others. */
-  data: string | Source;
+  /** Its model, with what `details` and `map` need. */
+  trained: TrainedModel;
+  /** Rows that fit it, which are closed with the predictor, and what they are called. */
+  source: Source;
+  name: string;
   /** Responsibilities too. */
   soft: boolean;
   /** How sure the labels are, and how far rows lie from the centres; and where they are on the map. */
@@ -27,40 +27,21 @@ export interface PredictInput {
   components?: boolean;
   /** So many of the first clusters may have rows, which others then never get; all by default. */
   units?: number;
-  /** Images that cannot be decoded are left out. */
-  skipBad?: boolean;
   /** Says what differs from the run. */
   log: (line: string) => void;
-  /** Says how far reading is. */
-  status?: (text: string) => void;
   signal?: AbortSignal;
 }
 
-/** A run's model, and the rows of a file that it can label. */
+/** A run's model, and rows that it can label. */
 export type Predictor = Awaited<ReturnType<typeof openPredictor>>;
 /** A piece of its labels. */
 export type LabelledPiece = RowLabels & { start: number };
 
-/** Loads the model and opens the data. UserError where the run is not finished, or the data do not fit it. */
+/** Loads the model on its backend. */
 export async function openPredictor(input: PredictInput) {
-  const {
-    run,
-    data,
-    soft,
-    details = false,
-    map = details,
-    components,
-    units,
-    skipBad = false,
-    log,
-    status,
-    signal,
-  } = input;
-  const trained = input.trained ?? readTrainedModel(run, { details, map });
+  const { run, trained, source, name, soft, details = false, map = details, log, signal } = input;
+  const { components, units } = input;
   const { names, table, moments } = trained;
-  const name = typeof data === 'string' ? data : 'data';
-  const warn = (message: string) => log(`dpmesh: warning: ${message}`);
-  const source = await openForModel(trained, run, data, { skipBad, log, warn, status, signal });
   try {
     const largest = largestOf(trained);
     const { label, close, ...known } = await loadLabeller(trained, { details, map, components, units, log });
@@ -95,7 +76,7 @@ export async function openPredictor(input: PredictInput) {
         }
         await source.assertSameFile?.();
         const moved = watch?.moved();
-        if (moved) warn(movedText(name, moved, run));
+        if (moved) log(`dpmesh: warning: ${movedText(name, moved, run)}`);
       },
       close() {
         close();

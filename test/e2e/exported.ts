@@ -12,7 +12,7 @@ import { parse } from 'csv-parse/sync';
 import * as ort from 'onnxruntime-web';
 import { normalizeRows } from '../../data/steps/unit.ts';
 import { exportModel } from '../../library/export/export.ts';
-import { predict } from '../../library/predict.ts';
+import { predict } from '../../library/predict-files.ts';
 import { outlierScore } from '../../model/description/distances.ts';
 
 /** Labels of raw rows by the exported model; of rows scaled to unit length, if layers of the model do not do that. */

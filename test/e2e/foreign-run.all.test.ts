@@ -20,11 +20,13 @@ import { before, describe, test } from 'node:test';
 import { configOf } from '../../cli/run-config.ts';
 import { writeNpy } from '../../data/npy.ts';
 import { openRun } from '../../library/open-run.ts';
-import { predict } from '../../library/predict.ts';
+import { predict } from '../../library/predict-files.ts';
 import { writeReport } from '../../page/report/draw.ts';
 import { MODEL } from '../../run/model-file.ts';
 import { openPredictor } from '../../run/passes/predict.ts';
 import { READ_FILES } from '../../run/read-files.ts';
+import { openForModel } from '../../run/rows-for-model.ts';
+import { readTrainedModel } from '../../run/trained-model.ts';
 import { fitted } from '../fitted.ts';
 import {
   changedCopy,
@@ -208,7 +210,10 @@ describe('a damaged model', () => {
 test('rows that change while they are labelled get no labels', async () => {
   const data = path('changing.npy');
   cpSync(easy.data, data);
-  const predictor = await openPredictor({ run, data, soft: false, log: () => {} });
+  const trained = readTrainedModel(run);
+  const hooks = { skipBad: false, log: () => {}, warn: () => {} };
+  const source = await openForModel(trained, run, data, hooks);
+  const predictor = await openPredictor({ run, trained, source, name: data, soft: false, log: () => {} });
   try {
     cpSync(easy.data, data);
     await assert.rejects(async () => {

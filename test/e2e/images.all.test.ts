@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { before, describe, test } from 'node:test';
 import sharp from 'sharp';
 import { dpmeshVersion } from '../../base/package.ts';
-import { predict } from '../../library/predict.ts';
+import { predict } from '../../library/predict-files.ts';
 import { generator } from '../../model/random.ts';
 import { gatherContents } from '../../page/report/gather.ts';
 import { READ_FILES } from '../../run/read-files.ts';

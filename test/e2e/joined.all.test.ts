@@ -6,7 +6,7 @@ import { before, describe, test } from 'node:test';
 import { parse } from 'csv-parse/sync';
 import { readNpy } from '../../data/npy.ts';
 import { openRun } from '../../library/open-run.ts';
-import { predict as librarysPredict } from '../../library/predict.ts';
+import { predict as librarysPredict } from '../../library/predict-files.ts';
 import { generator } from '../../model/random.ts';
 import type { SavedTree } from '../../run/tree.ts';
 import { assertOnnxPredicts, exportedLabels } from './exported.ts';

@@ -4,7 +4,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { readNpy } from '../../data/npy.ts';
-import { predict } from '../../library/predict.ts';
+import { predict } from '../../library/predict-files.ts';
 import { generator } from '../../model/random.ts';
 import { dpmesh, jsonOf, refused, scratch, writeRows } from './support.ts';
 

@@ -7,7 +7,7 @@ import { before, describe, test } from 'node:test';
 import { readNpy } from '../../data/npy.ts';
 import { cut } from '../../library/cut.ts';
 import { openRun } from '../../library/open-run.ts';
-import { predict } from '../../library/predict.ts';
+import { predict } from '../../library/predict-files.ts';
 import { generator } from '../../model/random.ts';
 import { readModel } from '../../run/model-file.ts';
 import { runFiles } from '../../run/run-files.ts';

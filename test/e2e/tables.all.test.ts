@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { before, describe, test } from 'node:test';
 import { readNpy } from '../../data/npy.ts';
 import { tellingNames } from '../../data/value-range.ts';
-import { predict } from '../../library/predict.ts';
+import { predict } from '../../library/predict-files.ts';
 import { readModel } from '../../run/model-file.ts';
 import { runFiles } from '../../run/run-files.ts';
 import { fixture, safetensorsOf, zipOf } from '../data/arrays/fixtures.ts';

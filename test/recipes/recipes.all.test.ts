@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { before, describe, test } from 'node:test';
 import { exportModel } from '../../library/export/export.ts';
 import { openRun } from '../../library/open-run.ts';
-import { predict } from '../../library/predict.ts';
+import { predict } from '../../library/predict-files.ts';
 import { NOISE } from '../../model/order.ts';
 import { ariOfLabels } from '../../model/scores.ts';
 import { ENTRIES } from '../../tasks/table.ts';

@@ -192,7 +192,10 @@ for (const schedule of KINDS)
     });
     const predicted = async (values: Float32Array) => {
       const log = (line: string) => assert.fail(line);
-      const predictor = await openPredictor({ run: path, data: memory(values), soft: false, log });
+      const predictor = await openPredictor({
+        ...{ run: path, trained: readTrainedModel(path), soft: false, log },
+        ...{ source: memory(values), name: 'data' },
+      });
       const labels: number[] = [];
       for await (const piece of predictor.pieces()) labels.push(...piece.labels);
       predictor.close();
