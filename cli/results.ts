@@ -66,18 +66,16 @@ export const exportCommand = defineCommand({
     ],
     ['export runs/x --datamapplot x.npz', 'the map, and labels from the clusters up, layer by layer'],
   ],
-  async handler({ run, onnx, tfjs, atlas, datamapplot, force }) {
-    if (onnx === undefined && tfjs === undefined && atlas === undefined && datamapplot === undefined)
+  async handler({ run, onnx, atlas, datamapplot, force }) {
+    if (onnx === undefined && atlas === undefined && datamapplot === undefined)
       throw new UserError(
-        'nothing to export: say what with --onnx FILE, --tfjs FOLDER, --atlas FOLDER or --datamapplot FILE',
+        'nothing to export: say what with --onnx FILE, --atlas FOLDER or --datamapplot FILE',
       );
-    if (onnx !== undefined || tfjs !== undefined) {
+    if (onnx !== undefined) {
       const { exportModel } = await import('../library/export/export.ts');
-      const { columns, k } = await exportModel({ run, onnx, tfjs, force });
+      const { columns, k } = await exportModel({ run, onnx, force });
       const input = `rows of ${counted(columns, 'column')}, float32`;
-      for (const path of [onnx, tfjs])
-        if (path !== undefined)
-          console.log(indentContinuation(`${path}: ${input}, to labels of ${counted(k, 'cluster')}`));
+      console.log(indentContinuation(`${onnx}: ${input}, to labels of ${counted(k, 'cluster')}`));
     }
     if (atlas === undefined && datamapplot === undefined) return;
     const { exportMap } = await import('../library/export/export-map.ts');

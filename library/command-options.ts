@@ -82,9 +82,6 @@ export const EXPORT = {
   onnx: option(output(), {
     help: 'output file: the model as ONNX, from raw rows to labels, probabilities, distances and outlier scores',
   }),
-  tfjs: option(output(), {
-    help: 'output folder: the model as TensorFlow.js layers, model.json and weights.bin, from raw rows to probabilities',
-  }),
   atlas: option(output(), {
     help: 'output folder: the map for Embedding Atlas, rows.parquet with all rows and labels.parquet with names and their places',
   }),

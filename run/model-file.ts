@@ -19,6 +19,8 @@ import type { RunFiles } from './run-files.ts';
 
 /** Its path in a run directory. */
 export const MODEL = 'model/model.safetensors';
+/** From raw rows to probabilities, as layers of TensorFlow.js: for other programs, nothing here reads them. */
+export const LAYERS = { topology: 'model/model.json', weights: 'model/weights.bin' } as const;
 /** No model is larger, in bytes. */
 const MOST_MODEL = 2 ** 31 - 1;
 const LENGTH_BYTES = 8;

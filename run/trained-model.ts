@@ -18,7 +18,7 @@ import type { MapNet } from '../model/graph/map-net.ts';
 import { netShapes, unflatten } from '../model/nets/net.ts';
 import type { ModelSteps } from '../model/steps.ts';
 import { assertReadable, openFinished, problemOfLists } from './finished-run.ts';
-import { MODEL, readModel } from './model-file.ts';
+import { LAYERS, MODEL, readModel } from './model-file.ts';
 import { type RunFiles, readRunJson } from './run-files.ts';
 
 /** The model of a finished run as read from its file. Labels are computed elsewhere, and how it was trained it does not know. */
@@ -158,6 +158,8 @@ function modelOf(
   // With the same backend, labels have the same bits as those of the run.
   const { identity, data, config, likelihood, ids, result } = about;
   const { model, names } = readModel(files);
+  // A run of which some is damaged is not the one that was written.
+  for (const name of Object.values(LAYERS)) files.assertIntact(name);
   const problem = problemOf(model, names);
   if (problem) throw files.damaged(MODEL, problem);
   const { moments, log, encode, net, mixture, groups: grouped, distances } = model;

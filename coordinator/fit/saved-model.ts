@@ -10,11 +10,12 @@ import { type Classifier, classifierOf, type State } from '../../model/state.ts'
 import type { ModelSteps } from '../../model/steps.ts';
 import type { DataMoments } from '../../run/data-moments.ts';
 import type { Encoder } from '../../run/encoding.ts';
-import { encodeModel, MODEL } from '../../run/model-file.ts';
+import { encodeModel, LAYERS, MODEL } from '../../run/model-file.ts';
+import { layersModel } from '../../run/passes/tfjs-model.ts';
 import type { RunDirectory } from '../../run/run-directory.ts';
 import type { Prepared } from './run-context.ts';
 
-/** `model.safetensors` of a run: what labels rows, as steps (model/steps.ts). */
+/** `model.safetensors` of a run: what labels rows, as steps (model/steps.ts); and the same for TensorFlow.js. */
 
 /** What columns are like, roughly. */
 const savedMoments = (mean: Float64Array, variance: Float64Array) => ({
@@ -61,9 +62,18 @@ export function writeModel(
     ...(densities && stepsOfDensities(densities)),
     map: { axes, shift, units, places },
   };
-  const file = out.stream(MODEL);
-  for (const part of encodeModel({ model, names })) file.write(part);
-  file.finish();
+  const layers = encoder && encoderLayers(encoder);
+  const { json, weights } = layersModel(by, transform, layers && { input: encoder!.input, layers });
+  const files = [
+    [MODEL, encodeModel({ model, names })],
+    [LAYERS.topology, [Buffer.from(JSON.stringify(json))]],
+    [LAYERS.weights, [weights]],
+  ] as const;
+  for (const [name, parts] of files) {
+    const file = out.stream(name);
+    for (const part of parts) file.write(part);
+    file.finish();
+  }
 }
 
 const savedNet = (layers: readonly Layer[]) => ({

@@ -10,24 +10,6 @@ import type { TrainedModel } from '../trained-model.ts';
 
 /** A trained model as a TensorFlow.js layers model, built by hand: no tensor library is loaded for it. */
 
-/** The model of a run: model.json, and the weights.bin beside it. */
-export function tfjsModel({ transform, encoder, classifier, byMixture, groups, background }: TrainedModel) {
-  const values = classifier.map((part) => part.values);
-  const by: Classifier = byMixture
-    ? {
-        mixture: { weights: values[0], bias: values[1], constant: values[2] },
-        ...(groups && { groups }),
-        ...(background && { background }),
-      }
-    : { net: layersOf(classifier) };
-  return layersModel(by, transform, encoder);
-}
-
-const layersOf = (parts: TrainedModel['classifier']): Layer[] =>
-  parts.flatMap(({ values, shape: [rows, cols] }, i) =>
-    i % 2 ? [] : [{ rows, cols, weights: values, bias: parts[i + 1].values }],
-  );
-
 interface SavedLayer {
   class_name: string;
   config: { name: string; [setting: string]: unknown };

@@ -17,9 +17,7 @@ import { outlierScore } from '../../model/description/distances.ts';
 
 /** Labels of raw rows by the exported model; of rows scaled to unit length, if layers of the model do not do that. */
 export async function exportedLabels(run: string, rows: Float32Array, dim: number): Promise<number[]> {
-  const tfjs = `${run}-tfjs`;
-  await exportModel({ run, tfjs, force: true });
-  const read = (name: string) => readFileSync(join(tfjs, name));
+  const read = (name: string) => readFileSync(join(run, 'model', name));
   const { modelTopology, weightsManifest } = JSON.parse(read('model.json').toString());
   const weightData = Uint8Array.from(read(weightsManifest[0].paths[0])).buffer;
   const weightSpecs = weightsManifest[0].weights;

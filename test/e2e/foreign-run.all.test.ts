@@ -22,7 +22,7 @@ import { writeNpy } from '../../data/npy.ts';
 import { openRun } from '../../library/open-run.ts';
 import { predict } from '../../library/predict-files.ts';
 import { writeReport } from '../../page/report/draw.ts';
-import { MODEL } from '../../run/model-file.ts';
+import { LAYERS, MODEL } from '../../run/model-file.ts';
 import { openPredictor } from '../../run/passes/predict.ts';
 import { READ_FILES } from '../../run/read-files.ts';
 import { openForModel } from '../../run/rows-for-model.ts';
@@ -87,7 +87,7 @@ describe('a damaged model', () => {
       readdirSync(join(run, part)).map((name) => `${part}/${name}`),
     );
     names.push(...ROW_FILES, 'responsibilities.npy', 'labels.csv', 'clusters.json', 'tree.json');
-    assert.equal(names.length, 11 + ROW_FILES.length);
+    assert.equal(names.length, 13 + ROW_FILES.length);
     assert.deepEqual(files, Object.fromEntries(names.map((name) => [name, sha256(join(run, name))])));
   });
 
@@ -99,7 +99,7 @@ describe('a damaged model', () => {
   ] as const)
     test(`files that are ${how} are refused by who reads them`, async () => {
       const damaged = (name: string) => copy((at) => damage(join(at, name)));
-      await notPredicted(damaged(MODEL), MODEL);
+      for (const name of [MODEL, ...Object.values(LAYERS)]) await notPredicted(damaged(name), name);
       for (const name of ['weights', 'means', 'covariances', 'counts'])
         assert.throws((await openRun(damaged(`mixture/${name}.npy`))).mixture, {
           name: 'UserError',

@@ -43,7 +43,7 @@ function rotated(row: ArrayLike<number>, angles: number[]): number[] {
 type Clustering = Awaited<ReturnType<typeof clusteringOf>>;
 
 /** Results in the units of the file: the steps of the model, and the means of columns. */
-const IN_UNITS = ['model/model.safetensors', 'clusters.json'];
+const IN_UNITS = ['model/', 'clusters.json'];
 
 /** Hashes of all other results. */
 const unitless = ({ out }: Clustering) =>

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { before, describe, test } from 'node:test';
 import { readNpy } from '../../data/npy.ts';
 import { accuracy, contingency, nmi } from '../../model/scores.ts';
-import { MODEL } from '../../run/model-file.ts';
+import { LAYERS, MODEL } from '../../run/model-file.ts';
 import type { CliArgs } from '../bench/processes.ts';
 import { exportedLabels } from './exported.ts';
 import {
@@ -136,6 +136,7 @@ describe('a run', () => {
         ...['counts', 'covariances', 'means', 'weights'].map((name) => `mixture/${name}.npy`),
         'model',
         MODEL,
+        ...Object.values(LAYERS),
         'responsibilities.npy',
         'run.json',
         'stream',
